@@ -51,8 +51,12 @@ type Batch struct {
 	// try the batch again.
 	ID string
 
-	Kind  Kind
-	Items []Item // in the order logged; shared, not to be changed
+	Kind Kind
+
+	// Items are in the order logged. The slice is the caller's: it is not to be
+	// changed and not to be kept when HandleBatch has returned. The records may
+	// be kept.
+	Items []Item
 
 	// Dropped counts the records that belonged here and were lost before.
 	Dropped int
@@ -69,10 +73,11 @@ type Batch struct {
 //
 // HandleBatch returns nil if the whole batch is delivered, or accepted for good
 // by a queue or a disk. If it returns a [*DeliveryError], the first Accepted
-// items are delivered; any other error says that none is, and that it may be
-// worth trying again. The items hold everything that With added upstream, so
-// HandleBatch is called on a handler as it was built, not on one derived from
-// it. A stage splits no batch and merges no two.
+// items are delivered; any other error leaves open which are, so that only who
+// would rather deliver twice than not at all tries again. The items hold
+// everything that With added upstream, so HandleBatch is called on a handler as
+// it was built, not on one derived from it. A stage splits no batch and merges
+// no two.
 type BatchHandler interface {
 	slog.Handler
 	HandleBatch(ctx context.Context, b Batch) error

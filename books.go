@@ -3,7 +3,6 @@ package slogworks
 import (
 	"log/slog"
 	"maps"
-	"reflect"
 )
 
 // Account is what one stage did with the records it was given. A stage keeps
@@ -23,27 +22,16 @@ type Account struct {
 }
 
 // Books returns the accounts of all stages of the pipeline h that keep one,
-// from the outside in. It reaches the same handlers as [Flush]; a handler that
-// stands in the pipeline twice gives its account once. Books panics if h is nil.
+// from the outside in. It reaches the same handlers as [Flush]; a pointer that
+// stands in the pipeline twice gives its account once. Handlers derived from one
+// stage are different pointers with the same account, so ask the handler as it
+// was built. Books panics if h is nil.
 func Books(h slog.Handler) []Account {
 	var accounts []Account
-	type identity struct {
-		kind    reflect.Type
-		pointer uintptr
-	}
-	seen := map[identity]bool{}
 	for _, s := range stagesOf(h) {
 		keeper, ok := s.handler.(interface{ Account() Account })
 		if !ok {
 			continue
-		}
-		// Only pointers are looked up: other handlers may not be comparable.
-		if v := reflect.ValueOf(s.handler); v.Kind() == reflect.Pointer {
-			id := identity{v.Type(), v.Pointer()}
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
 		}
 		account := keeper.Account()
 		account.Dropped = maps.Clone(account.Dropped)

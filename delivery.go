@@ -99,10 +99,13 @@ type Backoff struct {
 // Delay returns how long to wait after the given number of failed attempts in
 // a row, counted from 1.
 func (b Backoff) Delay(failures int) time.Duration {
-	d := b.Min
-	for i := 1; i < failures && d < b.Max; i++ {
-		d *= 2
+	d := max(0, min(b.Min, b.Max))
+	for i := 1; i < failures && 0 < d && d < b.Max; i++ {
+		if d > b.Max/2 {
+			d = b.Max // twice as long could be more than a Duration holds
+		} else {
+			d *= 2
+		}
 	}
-	d = max(0, min(d, b.Max))
 	return d - rand.N(d/5+1)
 }

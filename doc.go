@@ -1,4 +1,32 @@
-// Package slogworks is the vocabulary that the packages of this module share:
-// logger names, a view of a record with all its attributes, predicates, batches
-// of kept records, and the verbs that reach every stage of a pipeline.
+// Package slogworks is what the packages of this module share. Each of them
+// wraps a [slog.Handler] or produces one, so that a pipeline is put together by
+// calling functions and given to [slog.New]:
+//
+//	people := console.New(os.Stderr, nil)
+//	programs := queue.New(slog.NewJSONHandler(file, nil), nil)
+//	h := fanout.New(people, programs)
+//	defer slogworks.Shutdown(context.Background(), h)
+//	logger := slog.New(h)
+//
+// The packages:
+//
+//   - fanout: many handlers as one: all, routed, first match, failover,
+//     encode once
+//   - queue: hand-off to a slow handler, off the caller's path
+//   - sinks/console: records for people, in colour on a terminal
+//   - sinks/memory: records for unit tests
+//   - handlertest: a conformance test for handlers
+//
+// Shared here are [Flush], [Shutdown] and [Books], which reach every stage of a
+// pipeline; [View] and [Predicate], by which a stage looks at records with all
+// their attributes; [Named], which names loggers; and [Batch] with
+// [DeliveryError], by which stages hand records on together and say what became
+// of them. Nothing here starts a goroutine. Use log/slog alone where records go
+// to one place that is always up.
+//
+// You never get less than slog alone would have written, and every loss has a
+// number: what a stage drops it counts by reason, and after [Shutdown] the
+// [Account] of each stage balances. What is lost without a number is what a
+// process holds in memory when it is killed or calls os.Exit; the package
+// comment of each stage says what that can be.
 package slogworks

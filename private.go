@@ -3,6 +3,7 @@ package slogworks
 import (
 	"context"
 	"log/slog"
+	"slices"
 )
 
 // Private hides h from Flush, Shutdown and Books: for a stage that another
@@ -32,7 +33,7 @@ func (p *private) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return p
 	}
-	return Private(p.next.WithAttrs(attrs))
+	return Private(p.next.WithAttrs(slices.Clone(attrs)))
 }
 
 func (p *private) WithGroup(name string) slog.Handler {
@@ -62,7 +63,7 @@ func (p *privateBatch) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return p
 	}
-	return Private(p.next.WithAttrs(attrs))
+	return Private(p.next.WithAttrs(slices.Clone(attrs)))
 }
 
 func (p *privateBatch) WithGroup(name string) slog.Handler {

@@ -74,9 +74,17 @@ func (v View) Logger() string {
 }
 
 func renamed(name string, a slog.Attr) string {
-	if a.Key == LoggerKey {
-		if value := a.Value.Resolve(); value.Kind() == slog.KindString {
-			return value.String()
+	if a.Key != LoggerKey && a.Key != "" {
+		return name
+	}
+	value := a.Value.Resolve()
+	switch {
+	case a.Key == LoggerKey && value.Kind() == slog.KindString:
+		return value.String()
+	case a.Key == "" && value.Kind() == slog.KindGroup:
+		// A group without a name is no group: its members stand outside.
+		for _, member := range value.Group() {
+			name = renamed(name, member)
 		}
 	}
 	return name
@@ -84,8 +92,9 @@ func renamed(name string, a slog.Attr) string {
 
 // Attrs yields the attributes from the outside in and oldest first, duplicates
 // included. What stands in a group that WithGroup opened comes as one attribute
-// that holds the rest; a group that holds nothing is left out. Values are as
-// they were logged: a reader calls [slog.Value.Resolve].
+// that holds the rest. Groups that hold nothing and zero Attrs are left out, as
+// slog's handlers do. Values are as they were logged: a reader calls
+// [slog.Value.Resolve].
 func (v View) Attrs() iter.Seq[slog.Attr] {
 	return func(yield func(slog.Attr) bool) {
 		for i, step := range v.with {
@@ -96,13 +105,21 @@ func (v View) Attrs() iter.Seq[slog.Attr] {
 				return
 			}
 			for _, a := range step.Attrs {
-				if !yield(a) {
+				if !isNothing(a) && !yield(a) {
 					return
 				}
 			}
 		}
-		v.record.Attrs(yield)
+		v.record.Attrs(func(a slog.Attr) bool { return isNothing(a) || yield(a) })
 	}
+}
+
+// isNothing reports whether handlers ignore a by the rules of slog.Handler.
+func isNothing(a slog.Attr) bool {
+	if a.Value.Kind() == slog.KindGroup {
+		return len(a.Value.Group()) == 0
+	}
+	return a.Equal(slog.Attr{})
 }
 
 // within returns what the group holds that step i opens.

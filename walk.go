@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 	"slices"
 )
@@ -60,53 +61,78 @@ func Shutdown(ctx context.Context, h slog.Handler) error {
 type stage struct {
 	handler slog.Handler
 	height  int
+	err     error // why the walk cannot go further down from here
 }
 
-// maxDepth ends the walk of a handler whose Unwrap leads back to itself.
-const maxDepth = 1000
+// identity tells handlers apart that are pointers.
+type identity struct {
+	kind    reflect.Type
+	pointer uintptr
+}
+
+// maxStages ends the walk of a handler that is not a pointer and whose Unwrap
+// leads back to itself.
+const maxStages = 1 << 16
 
 // stagesOf returns h and the handlers behind it, those above always before
-// those below. A handler that is reached twice is there twice: handlers cannot
-// be told apart in general, since a legal one may be of a type that == panics
-// on, and the verbs may be called again.
+// those below. A pointer that is reached twice is there once. Other handlers
+// are there as often as they are reached, since a legal one may be of a type
+// that == panics on, and the verbs may be called again.
 func stagesOf(h slog.Handler) []stage {
 	if h == nil {
 		panic("slogworks: nil Handler")
 	}
 	var stages []stage
-	var visit func(h slog.Handler, depth int) (height int)
-	visit = func(h slog.Handler, depth int) int {
-		if h == nil || depth > maxDepth {
+	heights := map[identity]int{} // 0 while the walk is below the handler
+	var visit func(h slog.Handler) (height int)
+	visit = func(h slog.Handler) int {
+		if h == nil || len(stages) == maxStages {
 			return 0
+		}
+		v := reflect.ValueOf(h)
+		var id identity
+		if v.Kind() == reflect.Pointer {
+			id = identity{v.Type(), v.Pointer()}
+			if height, ok := heights[id]; ok {
+				return height
+			}
+			heights[id] = 0
 		}
 		at := len(stages)
 		stages = append(stages, stage{handler: h})
-		height := 0
-		for _, next := range unwrap(h) {
-			height = max(height, visit(next, depth+1))
+		height := 1
+		behind, err := unwrap(h)
+		for _, next := range behind {
+			height = max(height, visit(next)+1)
 		}
-		stages[at].height = height + 1
-		return height + 1
+		if v.Kind() == reflect.Pointer {
+			heights[id] = height
+		}
+		stages[at].height, stages[at].err = height, err
+		return height
 	}
-	visit(h, 0)
+	visit(h)
 	slices.SortStableFunc(stages, func(a, b stage) int { return cmp.Compare(b.height, a.height) })
 	return stages
 }
 
-func unwrap(h slog.Handler) []slog.Handler {
-	switch h := h.(type) {
-	case interface{ Unwrap() slog.Handler }:
-		return []slog.Handler{h.Unwrap()}
-	case interface{ Unwrap() []slog.Handler }:
-		return h.Unwrap()
-	}
-	return nil
+func unwrap(h slog.Handler) (behind []slog.Handler, err error) {
+	err = contain(h, func(h slog.Handler) error {
+		switch h := h.(type) {
+		case interface{ Unwrap() slog.Handler }:
+			behind = []slog.Handler{h.Unwrap()}
+		case interface{ Unwrap() []slog.Handler }:
+			behind = h.Unwrap()
+		}
+		return nil
+	})
+	return behind, err
 }
 
 func each(h slog.Handler, verb string, call func(slog.Handler) error) error {
 	var errs []error
 	for _, s := range stagesOf(h) {
-		errs = append(errs, contain(s.handler, call))
+		errs = append(errs, contain(s.handler, call), s.err)
 		if hidden := hiddenIn(s.handler); hidden != nil {
 			errs = append(errs, fmt.Errorf("slogworks: %s cannot see into %T, which holds %v: give it an Unwrap method or use fanout.New", verb, s.handler, hidden))
 		}

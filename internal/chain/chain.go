@@ -85,7 +85,13 @@ func (n *Node) Steps() []slogworks.GroupOrAttrs {
 	if s := n.steps.Load(); s != nil {
 		return *s
 	}
-	s := append(slices.Clip(n.parent.Steps()), n.step)
+	// The lists of the parents are not asked for: each would remember its own,
+	// and a long chain the square of its length.
+	var s []slogworks.GroupOrAttrs
+	for link := n; link != nil; link = link.parent {
+		s = append(s, link.step)
+	}
+	slices.Reverse(s)
 	n.steps.Store(&s)
 	return s
 }

@@ -16,6 +16,11 @@ import (
 // the record later may want their type. A group that holds such a value is
 // rebuilt, never changed. A value that needs none of this comes back as it is,
 // without an allocation.
+//
+// To know what either handler would print, Freeze runs both encoding/json and
+// fmt over a value, and fmt reads unexported fields too. A value that others
+// change under a lock needs a marshaler for each that takes the lock, or a
+// LogValue method, whichever handler it goes to.
 func Freeze(v slog.Value) slog.Value {
 	if isSettled(v) {
 		return v
@@ -46,14 +51,9 @@ func FreezeAttrs(attrs []slog.Attr) []slog.Attr {
 }
 
 // FreezeRecord returns r with every value frozen, ready to be kept. It
-// allocates nothing if every value comes back as it is.
+// allocates nothing if r is [Settled].
 func FreezeRecord(r slog.Record) slog.Record {
-	settled := true
-	r.Attrs(func(a slog.Attr) bool {
-		settled = isSettled(a.Value)
-		return settled
-	})
-	if settled {
+	if Settled(&r) {
 		return r.Clone()
 	}
 	frozen := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
@@ -63,6 +63,18 @@ func FreezeRecord(r slog.Record) slog.Record {
 		return true
 	})
 	return frozen
+}
+
+// Settled reports whether r needs no freezing, so that a clone of it can be
+// kept. It asks by reference for those who must not copy a record more often
+// than once.
+func Settled(r *slog.Record) bool {
+	settled := true
+	r.Attrs(func(a slog.Attr) bool {
+		settled = isSettled(a.Value)
+		return settled
+	})
+	return settled
 }
 
 // isSettled reports whether v needs no freezing.
