@@ -1,0 +1,5 @@
+//go:build !race
+
+package handlertest
+
+const raceEnabled = false
