@@ -1,0 +1,356 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	startLine = regexp.MustCompile(`^slogworks demo: service (http://127\.0\.0\.1:\d+/)\n`)
+	fileLine  = regexp.MustCompile(`(?m)^file written=(\d+) path=(.+)$`)
+	lineCount = regexp.MustCompile(`(?m)^console written=(\d+)$`)
+)
+
+// session is a demo that runs until it is cancelled.
+type session struct {
+	url            string
+	stdout, stderr output
+	cancel         context.CancelFunc
+	ended          chan struct{}
+	code           int
+}
+
+func start(t *testing.T, args ...string) *session {
+	t.Helper()
+	leavesNoGoroutine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &session{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		s.code = run(ctx, append([]string{"demo"}, args...), &s.stdout, &s.stderr)
+		close(s.ended)
+	}()
+	t.Cleanup(func() { s.end() })
+	if !eventually(func() bool { return startLine.MatchString(s.stdout.String()) }) {
+		t.Fatalf("no URL: exit %d, stdout %q, stderr %q", s.end(), s.stdout.String(), s.stderr.String())
+	}
+	s.url = startLine.FindStringSubmatch(s.stdout.String())[1]
+	return s
+}
+
+func (s *session) end() int {
+	s.cancel()
+	<-s.ended
+	return s.code
+}
+
+// checkSummary checks the numbers at the end of a demo's stdout against what
+// the file and the console got, and returns the records of the file.
+func checkSummary(t *testing.T, stdout, stderr string) []map[string]any {
+	t.Helper()
+	file, lines := fileLine.FindStringSubmatch(stdout), lineCount.FindStringSubmatch(stdout)
+	if file == nil || lines == nil || !strings.HasSuffix(stdout, file[0]+"\n"+lines[0]+"\n") {
+		t.Fatalf("stdout does not end with a line per sink:\n%s", stdout)
+	}
+	if got := strconv.Itoa(strings.Count(stderr, "\n")); got != lines[1] {
+		t.Errorf("%s lines on the console; the summary says %s", got, lines[1])
+	}
+	content, err := os.ReadFile(file[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strconv.Itoa(bytes.Count(content, []byte("\n"))); got != file[1] {
+		t.Errorf("%s lines in the file; the summary says %s", got, file[1])
+	}
+	var records []map[string]any
+	for scanner := bufio.NewScanner(bytes.NewReader(content)); scanner.Scan(); {
+		var record map[string]any
+		if err := json.Unmarshal(scanner.Bytes(), &record); err != nil {
+			t.Fatalf("%v: %s", err, scanner.Text())
+		}
+		records = append(records, record)
+	}
+	return records
+}
+
+// access returns the level of the record of a request, or "" if there is none.
+func access(records []map[string]any, agent, method, path string, status int) string {
+	for _, r := range records {
+		if request, ok := r["http"].(map[string]any); ok && r["logger"] == "shop.http" && request["agent"] == agent &&
+			request["method"] == method && request["path"] == path && request["status"] == float64(status) {
+			return r["level"].(string)
+		}
+	}
+	return ""
+}
+
+func TestDemo_endsWhenItsTimeIsOver(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "directory")
+	code, stdout, stderr := runArgs(t, "demo", "-for", "300ms", "--dir", dir)
+	if code != 0 {
+		t.Errorf("exit %d; want 0; stderr:\n%s", code, stderr)
+	}
+	records := checkSummary(t, stdout, stderr)
+	if !strings.Contains(stdout, " path="+filepath.Join(dir, "demo.log")+"\n") {
+		t.Errorf("the file is not in %s:\n%s", dir, stdout)
+	}
+	if access(records, "customer", "GET", "/", 200) != "INFO" {
+		t.Error("no customer came")
+	}
+	last := records[len(records)-1]
+	if last["msg"] != "shop closing" || last["because"] != "its time is over" {
+		t.Errorf("the last record is %v", last)
+	}
+	url := startLine.FindStringSubmatch(stdout)
+	if url == nil {
+		t.Fatalf("no URL first:\n%s", stdout)
+	}
+	if _, err := http.Get(url[1]); err == nil {
+		t.Error("the service still answers")
+	}
+}
+
+func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
+	s := start(t, "-dir", t.TempDir())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	do := func(method, path, body string, wantStatus int) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("User-Agent", "test")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != wantStatus {
+			t.Errorf("%s /%s: status %d, want %d: %s", method, path, response.StatusCode, wantStatus, answer)
+		}
+		return string(answer)
+	}
+
+	var placed, found order
+	if err := json.Unmarshal([]byte(do("POST", "orders", `{"item":"tea","quantity":2}`, 201)), &placed); err != nil {
+		t.Fatal(err)
+	}
+	if want := (order{ID: placed.ID, Item: "tea", Quantity: 2, Cents: 900}); placed != want || placed.ID < 1 {
+		t.Errorf("placed %+v; want %+v", placed, want)
+	}
+	if err := json.Unmarshal([]byte(do("GET", fmt.Sprintf("orders/%d", placed.ID), "", 200)), &found); err != nil || found != placed {
+		t.Errorf("found %+v, %v; want %+v", found, err, placed)
+	}
+	do("GET", "orders/0", "", 404)
+	do("GET", "orders/first", "", 400)
+	do("POST", "orders", `{"item":"unicorn","quantity":1}`, 422)
+	do("POST", "orders", `{"item":"tea","quantity":0}`, 422)
+	do("POST", "orders", `{"item":"`+strings.Repeat("a", 5000)+`"}`, 400)
+	do("POST", "orders", ``, 400)
+	do("GET", "slow", "", 200)
+	if answer := do("GET", "broken", "", 500); strings.Contains(answer, "provider") {
+		t.Errorf("the inside of a failure is shown to everyone: %s", answer)
+	}
+	do("DELETE", "orders/1", "", 404)
+
+	if code := s.end(); code != 0 {
+		t.Errorf("exit %d; want 0", code)
+	}
+	records := checkSummary(t, s.stdout.String(), s.stderr.String())
+	for _, want := range []struct {
+		method, path string
+		status       int
+		level        string
+	}{
+		{"POST", "/orders", 201, "INFO"},
+		{"GET", fmt.Sprintf("/orders/%d", placed.ID), 200, "INFO"},
+		{"GET", "/orders/0", 404, "WARN"},
+		{"GET", "/broken", 500, "ERROR"},
+		{"DELETE", "/orders/1", 404, "WARN"},
+	} {
+		if level := access(records, "test", want.method, want.path, want.status); level != want.level {
+			t.Errorf("%s %s is logged at level %q; want %s", want.method, want.path, level, want.level)
+		}
+	}
+	for _, message := range []string{"shop opened", "query", "slow query", "order placed", "request"} {
+		found := false
+		for _, r := range records {
+			found = found || r["msg"] == message
+		}
+		if !found {
+			t.Errorf("no record %q", message)
+		}
+	}
+	if !strings.Contains(s.stderr.String(), "charge card: payment provider: connection refused") {
+		t.Errorf("the console does not show the error:\n%s", s.stderr.String())
+	}
+	if strings.Contains(s.stderr.String(), " DBG ") {
+		t.Errorf("the console shows debug records:\n%s", s.stderr.String())
+	}
+}
+
+func TestDemo_finishesRequestsUnderWay(t *testing.T) {
+	s := start(t, "-dir", t.TempDir())
+	answered := make(chan error, 1)
+	arrived, body := io.Pipe()
+	defer body.Close()
+	r, err := http.NewRequest("POST", s.url+"orders", arrived)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", "test")
+	r.Header.Set("Expect", "100-continue") // so that the write below waits for the handler
+	go func() {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}}
+		response, err := client.Do(r)
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode != 201 {
+				err = errors.New(response.Status)
+			}
+		}
+		answered <- err
+	}()
+	io.WriteString(body, `{"item":"cake",`)
+	s.cancel()
+	if !eventually(func() bool { return strings.Contains(s.stderr.String(), "shop closing") }) {
+		t.Fatal("the demo does not end")
+	}
+	io.WriteString(body, `"quantity":1}`)
+	body.Close()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if code := s.end(); code != 0 {
+		t.Errorf("exit %d; want 0", code)
+	}
+	records := checkSummary(t, s.stdout.String(), s.stderr.String())
+	if access(records, "test", "POST", "/orders", 201) != "INFO" {
+		t.Error("the last request is not in the log")
+	}
+}
+
+func TestDemo_keepsWhatItsFileHas(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "demo.log")
+	if err := os.WriteFile(path, []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runArgs(t, "demo", "-for=1ms", "-dir", dir); code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if content, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(content, []byte("mine\n{")) {
+		t.Errorf("%v, now the file is:\n%s", err, content)
+	}
+}
+
+func TestDemo_usesATemporaryDirectory(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp) // on Windows
+	code, stdout, stderr := runArgs(t, "demo", "-for", "1ms")
+	if code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	checkSummary(t, stdout, stderr)
+	path := fileLine.FindStringSubmatch(stdout)[2]
+	if !strings.HasPrefix(path, temp) || strings.Count(stdout, path) != 2 {
+		t.Errorf("%s is not in %s and named at the start and at the end:\n%s", path, temp, stdout)
+	}
+	if all, err := filepath.Glob(filepath.Join(temp, "*", "*")); err != nil || len(all) != 1 || all[0] != path {
+		t.Errorf("files left: %v, %v; want only %s", all, err, path)
+	}
+}
+
+func TestDemo_saysWhatToDoIfThePortIsTaken(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	code, stdout, stderr := runArgs(t, "demo", "-for=1m", "-http", taken.Addr().String())
+	if code != 1 || stdout != "" {
+		t.Errorf("exit %d, stdout %q; want 1 and nothing", code, stdout)
+	}
+	if !strings.Contains(stderr, taken.Addr().String()) || !strings.Contains(stderr, "--http 127.0.0.1:0") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("stderr does not say in one line what is taken and what to do: %q", stderr)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("files left: %v, %v", left, err)
+	}
+}
+
+func TestDemo_failsWithoutADirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := runArgs(t, "demo", "-for=1m", "-dir", filepath.Join(file, "below"))
+	if code != 1 || stdout != "" {
+		t.Errorf("exit %d, stdout %q; want 1 and nothing", code, stdout)
+	}
+	if !strings.Contains(stderr, file) || !strings.Contains(stderr, "--dir") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("stderr does not say in one line what is wrong and what to do: %q", stderr)
+	}
+}
+
+func TestDemo_countsLostRecords(t *testing.T) {
+	leavesNoGoroutine(t)
+	var stdout output
+	code := run(t.Context(), []string{"demo", "-for", "1ms", "-dir", t.TempDir()}, &stdout, full{})
+	if code != 3 {
+		t.Errorf("exit %d; want 3", code)
+	}
+	if !regexp.MustCompile(`(?m)^console written=0 lost=[1-9]\d*$`).MatchString(stdout.String()) {
+		t.Errorf("the summary does not tell of lost records:\n%s", stdout.String())
+	}
+}
+
+func TestFinish_countsRecordsTheFileLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "demo.log")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	readOnly, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &logFile{File: readOnly}
+	var stdout, stderr output
+	var reported []error
+	h := pipeline(&stderr, file, func(err error) { reported = append(reported, err) })
+	slog.New(h).Info("order placed")
+
+	var lost *lostError
+	if err := finish(h, file, &stdout); !errors.As(err, &lost) || lost.records != 1 {
+		t.Errorf("finish returned %v; want one lost record", err)
+	}
+	if want := "file written=0 lost=1 path=" + path + "\nconsole written=1\n"; stdout.String() != want {
+		t.Errorf("got summary:\n%swant:\n%s", stdout.String(), want)
+	}
+	var pathErr *os.PathError
+	if len(reported) != 1 || !errors.As(reported[0], &pathErr) {
+		t.Errorf("reported %v; want the error of the file", reported)
+	}
+}

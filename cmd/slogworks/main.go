@@ -1,0 +1,118 @@
+// Slogworks is the program that goes with the handlers of this module: it shows
+// them at work. Run "slogworks -h" for its commands.
+//
+// Results go to stdout and everything else to stderr. The exit status is 0 when
+// all is done, also after an interrupt; 1 if the command could not start or go
+// on; 2 for a mistake on the command line; 3 if it ended in order but lost
+// records that it had accepted; and 130 after a second interrupt, which ends
+// the program at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitLost
+
+	exitInterrupted = 130
+)
+
+func main() {
+	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// interruptible returns a context that the first SIGINT or SIGTERM cancels. The
+// second one ends the program, whatever it is still busy with.
+func interruptible() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(fmt.Errorf("received %v", <-signals))
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	return ctx
+}
+
+// command is one thing the program does. A command ends in order when ctx does.
+type command struct {
+	name  string
+	about string
+	run   func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+func commands() []command {
+	return []command{
+		{"demo", "run a small service and watch its records", demo},
+		{"version", "print the version", version},
+	}
+}
+
+// run does what args say and returns the exit status. stdout and stderr must be
+// safe for concurrent use, as files are.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name, err := dispatch(ctx, args, stdout, stderr)
+	var usage *usageError
+	var lost *lostError
+	switch {
+	case err == nil, errors.Is(err, errHelp):
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "%s: %v; see %[1]s -h\n", name, err)
+		return exitUsage
+	case errors.As(err, &lost):
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return exitLost
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	return exitFailed
+}
+
+// dispatch runs the command that args name, and says who is to be blamed for
+// the error: the program or one of its commands.
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) (name string, err error) {
+	const program = "slogworks"
+	known := commands()
+	names := make([]string, len(known))
+	help := "Usage: slogworks COMMAND [flags]\n\nCommands:\n"
+	for i, c := range known {
+		names[i] = c.name
+		help += fmt.Sprintf("  %-10s%s\n", c.name, c.about)
+	}
+	help += "\nslogworks COMMAND -h tells more about one. Flags take one dash or two.\n"
+
+	flags := newFlags(help)
+	if err := flags.parse(args, stdout); err != nil {
+		return program, err
+	}
+	if flags.NArg() == 0 {
+		return program, usagef("no command%s", hint("", names))
+	}
+	for _, c := range known {
+		if c.name == flags.Arg(0) {
+			return program + " " + c.name, c.run(ctx, flags.Args()[1:], stdout, stderr)
+		}
+	}
+	return program, usagef("unknown command %q%s", flags.Arg(0), hint(flags.Arg(0), names))
+}
+
+// lostError says that a command ended in order and records were lost.
+type lostError struct{ records uint64 }
+
+func (e *lostError) Error() string {
+	if e.records == 1 {
+		return "1 record was lost"
+	}
+	return fmt.Sprintf("%d records were lost", e.records)
+}
