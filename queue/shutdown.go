@@ -1,0 +1,96 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+func (c *core) flush(ctx context.Context) error {
+	if c.onWorker() {
+		return errors.New("queue: Flush called by the handler behind the queue: it would wait for itself")
+	}
+	c.mu.Lock()
+	target := c.queued
+	untold := c.lossPending() && (c.running || !c.closed)
+	if c.settled.Load() >= target && !untold {
+		c.mu.Unlock()
+		return nil
+	}
+	abandoned := c.abandoned.Total()
+	done := c.notifyAt(waiter{until: target})
+	c.rouse()
+	c.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		c.forget(done)
+		waiting := target - min(target, c.settled.Load())
+		return fmt.Errorf("queue: flush: %w: %d records waiting", ctx.Err(), waiting)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gaveUp != nil {
+		if n := c.abandoned.Total() - abandoned; n > 0 {
+			return fmt.Errorf("queue: flush: %d records abandoned by Shutdown: %w", n, c.gaveUp)
+		}
+	}
+	return nil
+}
+
+func (c *core) shutdown(ctx context.Context) error {
+	if c.onWorker() {
+		return errors.New("queue: Shutdown called by the handler behind the queue: it would wait for itself")
+	}
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		close(c.closing)
+		c.giveRoom()
+		if c.running || c.lossPending() {
+			c.rouse()
+		}
+	}
+	running, ended := c.running, c.ended
+	before := c.abandoned.Total()
+	c.mu.Unlock()
+	if running {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			c.giveUp(ctx.Err())
+		}
+	}
+	c.endLife()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lost, held := c.abandoned.Total()-before, c.used()
+	if lost == 0 && held == 0 {
+		return nil
+	}
+	return fmt.Errorf("queue: shutdown: %w: %d records abandoned, %d still with the handler", c.gaveUp, lost, held)
+}
+
+// giveUp abandons all records but those that the next handler has in its hands,
+// whose context it cancels. These are counted by what becomes of them.
+func (c *core) giveUp(cause error) {
+	c.mu.Lock()
+	claimed := 0
+	if c.inHand > 0 {
+		claimed = int(min(c.claimed.Swap(1<<62), int64(c.inHand)))
+	}
+	n := c.queue.abandon(claimed, c.inHand, &c.abandoned)
+	c.settled.Add(uint64(n))
+	c.gaveUp = cause
+	c.endLife()
+	for _, w := range c.waiters {
+		close(w.done)
+	}
+	c.waiters = nil
+	pausing, ended := c.pausing, c.ended
+	c.mu.Unlock()
+	if pausing {
+		// The worker is about to abandon what it was going to try again.
+		<-ended
+	}
+}
