@@ -43,7 +43,8 @@ type WritersHandler struct {
 
 // writersCore is what derived handlers share.
 type writersCore struct {
-	fixed   []*outs // whose level is constant, lowest first
+	fixed   []*outs      // whose level is constant, lowest first
+	levels  []slog.Level // of these
 	varying []*outs
 
 	closed                      atomic.Bool
@@ -76,6 +77,9 @@ func Writers(newHandler func(io.Writer) slog.Handler, outs ...Out) *WritersHandl
 	}
 	core := new(writersCore)
 	core.fixed, core.varying = groupOuts(outs, &core.closed)
+	for _, o := range core.fixed {
+		core.levels = append(core.levels, o.min.Level())
+	}
 	if len(core.varying) > maxVarying {
 		panic("fanout: more than 6 levels that can change: let outs share a *slog.LevelVar, or use several Writers under New")
 	}
@@ -177,7 +181,7 @@ func (h *WritersHandler) Account() slogworks.Account {
 // many of the fixed ones, and then a bit for each of the others.
 func (c *writersCore) open(level slog.Level) int {
 	set := 0
-	for set < len(c.fixed) && level >= c.fixed[set].min.Level() {
+	for set < len(c.levels) && level >= c.levels[set] {
 		set++
 	}
 	set <<= len(c.varying)
