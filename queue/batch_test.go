@@ -211,8 +211,27 @@ func TestHandler_sharedKeepsOneOrder(t *testing.T) {
 		if err := handle(q, slog.LevelInfo, "late"); err != queue.ErrClosed {
 			t.Errorf("after Close of the one that shares, Handle returned %v", err)
 		}
-		if n := len(q.Unwrap()); n != 2 {
-			t.Errorf("Unwrap gives %d handlers", n)
-		}
 	})
+}
+
+func TestHandler_unwrapsAllHandlers(t *testing.T) {
+	a, b, c := new(handlertest.Recorder), new(handlertest.Recorder), new(handlertest.Recorder)
+	q := queue.New(a, &queue.Options{Fallback: c})
+	derived := q.Share(b).WithGroup("g").(*queue.Handler)
+	for _, h := range []*queue.Handler{q, derived} {
+		if got := h.Unwrap(); !slices.Equal(got, []slog.Handler{a, b, c}) {
+			t.Errorf("Unwrap gives %v", got)
+		}
+	}
+	if got := queue.New(a, nil).Unwrap(); !slices.Equal(got, []slog.Handler{a}) {
+		t.Errorf("Unwrap gives %v", got)
+	}
+}
+
+func batchOf(kind slogworks.Kind, level slog.Level, n int) slogworks.Batch {
+	b := slogworks.Batch{Kind: kind}
+	for i := range n {
+		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: record(level, fmt.Sprintf("%v %d", kind, i))})
+	}
+	return b
 }

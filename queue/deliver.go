@@ -20,8 +20,8 @@ func (c *core) handleOne(ctx context.Context, h slog.Handler, with *chain.Node, 
 		c.succeed(1)
 		return
 	}
-	one := []slogworks.Item{{Context: ctx, Record: with.Flatten(r)}}
-	c.persist(one, err, func([]slogworks.Item, *slogworks.DeliveryError) error {
+	one := slogworks.Item{Context: ctx, Record: with.Flatten(r)}
+	c.persist(slogworks.Batch{Items: []slogworks.Item{one}}, err, func([]slogworks.Item, *slogworks.DeliveryError) error {
 		return stage.Handle(ctx, h, r.Clone())
 	})
 }
@@ -43,7 +43,7 @@ func (c *core) handleBatch(to *destination, b slogworks.Batch) {
 		return
 	}
 	done := b.Done
-	c.persist(b.Items, err, func(rest []slogworks.Item, last *slogworks.DeliveryError) error {
+	c.persist(b, err, func(rest []slogworks.Item, last *slogworks.DeliveryError) error {
 		b.Attempt++
 		b.Items = rest
 		done = slices.Clip(done) // the sink may have kept it
@@ -63,32 +63,32 @@ func (c *core) succeed(n int) {
 	c.settle(n)
 }
 
-// persist is what follows when items met err: it settles those that were
+// persist is what follows when b met err: it settles the items that were
 // accepted and tries the rest again for as long as that is worth it.
-func (c *core) persist(items []slogworks.Item, err error, again func([]slogworks.Item, *slogworks.DeliveryError) error) {
+func (c *core) persist(b slogworks.Batch, err error, again func(rest []slogworks.Item, last *slogworks.DeliveryError) error) {
 	started := time.Now()
 	closing := c.closing
 	for failures := 1; ; failures++ {
 		delivery, ok := err.(*slogworks.DeliveryError)
 		if !ok || delivery == nil {
-			c.fail(items, err)
+			c.fail(b, err)
 			return
 		}
-		if accepted := min(max(delivery.Accepted, 0), len(items)); accepted > 0 {
+		if accepted := min(max(delivery.Accepted, 0), len(b.Items)); accepted > 0 {
 			c.succeed(accepted)
-			items = items[accepted:]
+			b.Items = b.Items[accepted:]
 			started, failures = time.Now(), 1
 		}
-		if len(items) == 0 {
+		if len(b.Items) == 0 {
 			return
 		}
 		wait := max(delivery.After, c.Retry.Delay(failures))
 		if delivery.Permanent || c.Retry.MaxElapsed > 0 && time.Since(started)+wait > c.Retry.MaxElapsed {
-			c.fail(items, err)
+			c.fail(b, err)
 			return
 		}
 		if !c.pause(wait, closing) {
-			c.abandon(items)
+			c.abandon(b.Items)
 			return
 		}
 		select {
@@ -96,8 +96,8 @@ func (c *core) persist(items []slogworks.Item, err error, again func([]slogworks
 			closing = nil
 		default:
 		}
-		if err = again(items, delivery); err == nil {
-			c.succeed(len(items))
+		if err = again(b.Items, delivery); err == nil {
+			c.succeed(len(b.Items))
 			return
 		}
 	}
@@ -123,19 +123,17 @@ func (c *core) pause(wait time.Duration, closing <-chan struct{}) bool {
 	return c.gaveUp == nil
 }
 
-// fail gives up on items that are not worth trying again.
-func (c *core) fail(items []slogworks.Item, err error) {
+// fail gives up on what is not worth trying again.
+func (c *core) fail(b slogworks.Batch, err error) {
 	c.reportError(err)
 	if c.Fallback != nil {
-		for _, item := range items {
-			_ = handleIfEnabled(item.Context, c.Fallback, item.Record)
-		}
+		_ = c.fallBack(c.life, b)
 	}
-	c.failed.Add(uint64(len(items)))
+	c.failed.Add(uint64(len(b.Items)))
 	if isPanic(err) {
-		c.panics.Add(uint64(len(items)))
+		c.panics.Add(uint64(len(b.Items)))
 	}
-	c.settle(len(items))
+	c.settle(len(b.Items))
 }
 
 func (c *core) reportError(err error) {
@@ -173,27 +171,4 @@ func (c *core) settle(n int) {
 		c.notify()
 		c.mu.Unlock()
 	}
-}
-
-// notify wakes those whose waiting is over. If one of them waits for what was
-// dropped to be told, it is told. The lock is held on entry and on return, and
-// in between unless something is told.
-func (c *core) notify() {
-	n := 0
-	for n < len(c.waiters) && c.waiters[n].until <= c.settled.Load() {
-		if c.waiters[n].told || !c.lossPending() {
-			n++
-			continue
-		}
-		c.report()
-		n = 0
-	}
-	for _, w := range c.waiters[:n] {
-		close(w.done)
-	}
-	c.waiters = slices.Delete(c.waiters, 0, n)
-	if c.room != nil && c.used() <= c.roomAt {
-		c.giveRoom()
-	}
-	c.waiting.Store(c.room != nil || len(c.waiters) > 0)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -143,7 +142,7 @@ func attempts(t *testing.T, opts *queue.Options, batch slogworks.Batch, answer f
 	var all []attempt
 	last := time.Now()
 	q := queue.New(batchFunc(func(_ context.Context, b slogworks.Batch) error {
-		all = append(all, attempt{time.Since(last), b.ID, b.Attempt, len(b.Items), slices.Clone(b.Done), b.Kind})
+		all = append(all, attempt{time.Since(last), b.ID, b.Attempt, len(b.Items), append(b.Done, "the sink's"), b.Kind})
 		last = time.Now()
 		return answer(len(all))
 	}), opts)
@@ -312,15 +311,17 @@ func TestHandler_passesDoneOn(t *testing.T) {
 				return &slogworks.DeliveryError{}
 			case 3:
 				return &slogworks.DeliveryError{Done: []string{"zero", "one", "two"}}
+			case 4:
+				return &slogworks.DeliveryError{Done: []string{"three"}}
 			}
 			return nil
 		})
-		want := [][]string{{"zero"}, {"zero", "one"}, {"zero", "one"}, {"zero", "one", "two"}}
+		want := [][]string{{"zero"}, {"zero", "one"}, {"zero", "one"}, {"zero", "one", "two"}, {"zero", "one", "two", "three"}}
 		if len(all) != len(want) {
 			t.Fatalf("%d attempts", len(all))
 		}
 		for i, a := range all {
-			if !slices.Equal(a.done, want[i]) || a.id != "id" || a.kind != slogworks.Escalation || a.number != 3+i {
+			if !slices.Equal(a.done, append(want[i], "the sink's")) || a.id != "id" || a.kind != slogworks.Escalation || a.number != 3+i {
 				t.Errorf("attempt %d: %+v", i+1, a)
 			}
 		}
@@ -328,138 +329,4 @@ func TestHandler_passesDoneOn(t *testing.T) {
 			t.Error("the caller's slice was written to")
 		}
 	})
-}
-
-// A panic costs the record or batch that it is about.
-func TestHandler_survivesPanics(t *testing.T) {
-	for _, batches := range []bool{false, true} {
-		t.Run(fmt.Sprintf("batches %v", batches), func(t *testing.T) {
-			rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
-				if b.Items[0].Record.Level == slog.LevelError {
-					panic(errors.New("bug in the sink"))
-				}
-				return nil
-			}}
-			next := rec.Plain()
-			if batches {
-				next = rec
-			}
-			fallback := new(handlertest.Recorder)
-			var errs []error
-			q := queue.New(next, &queue.Options{MaxBatch: 1, Fallback: fallback, OnError: func(err error) {
-				errs = append(errs, err)
-				panic("bug in OnError")
-			}})
-			for i := range 30 {
-				level := slog.LevelInfo
-				if i%3 == 0 {
-					level = slog.LevelError
-				}
-				_ = handle(q, level, number(i))
-			}
-			flush(t, q)
-			closeQueue(t, q)
-			s := q.Stats()
-			if s.Handled != 20 || s.Failed != 10 || s.Panics != 10 || len(messages(rec)) != 20 || len(messages(fallback)) != 10 {
-				t.Errorf("%+v, %d records arrived, %d at the fallback", s, len(messages(rec)), len(messages(fallback)))
-			}
-			for _, err := range errs {
-				if p, ok := err.(*slogworks.PanicError); !ok || len(p.Stack) == 0 || p.Unwrap().Error() != "bug in the sink" {
-					t.Errorf("OnError was called with %v", err)
-				}
-			}
-			if len(errs) != 10 {
-				t.Errorf("OnError was called %d times", len(errs))
-			}
-			atRest(t, q)
-		})
-	}
-}
-
-// A sink may end the worker's goroutine, as t.Fatal in a test's sink does. What
-// comes after is handled all the same, and the lifecycle goes on.
-func TestHandler_survivesGoexit(t *testing.T) {
-	exit := func(i int) {
-		if i%10 == 3 {
-			runtime.Goexit()
-		}
-	}
-	for name, newQueue := range map[string]func(rec *handlertest.Recorder) *queue.Handler{
-		"in Handle": func(rec *handlertest.Recorder) *queue.Handler {
-			return queue.New(rec.Plain(), &queue.Options{Capacity: 1000, Reserve: -1})
-		},
-		"in HandleBatch": func(rec *handlertest.Recorder) *queue.Handler {
-			return queue.New(rec, &queue.Options{Capacity: 1000, Reserve: -1, MaxBatch: 1})
-		},
-		"in OnError": func(rec *handlertest.Recorder) *queue.Handler {
-			before := rec.Before
-			rec.Before = func(_ context.Context, b slogworks.Batch) error {
-				if i := int(attrs(b.Items[0].Record)["i"].Int64()); i%10 == 3 {
-					return errors.New("failed")
-				}
-				return nil
-			}
-			return queue.New(rec.Plain(), &queue.Options{Capacity: 1000, Reserve: -1, OnError: func(error) {
-				_ = before(context.Background(), slogworks.Batch{Items: []slogworks.Item{{Record: record(0, "", slog.Int("i", 3))}}})
-			}})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
-					exit(int(attrs(b.Items[0].Record)["i"].Int64()))
-					return nil
-				}}
-				q := newQueue(rec)
-				for i := range 200 {
-					_ = handle(q, slog.LevelInfo, number(i), slog.Int("i", i))
-				}
-				flush(t, q)
-				_ = handle(q, slog.LevelInfo, number(203), slog.Int("i", 203))
-				_ = handle(q, slog.LevelInfo, number(204), slog.Int("i", 204))
-				closeQueue(t, q)
-				got := messages(rec)
-				if len(got) != 181 || !slices.IsSorted(got) || got[180] != number(204) {
-					t.Errorf("%d records arrived: %q", len(got), got)
-				}
-				if s := q.Stats(); s.Failed != 21 || s.Handled != 181 {
-					t.Errorf("%+v", s)
-				}
-				atRest(t, q)
-			})
-		})
-	}
-}
-
-// What the sink fails to take reaches the fallback on the worker.
-func TestHandler_fallbackTakesWhatFails(t *testing.T) {
-	for _, err := range []error{errors.New("failed"), &slogworks.DeliveryError{Permanent: true}} {
-		synctest.Test(t, func(t *testing.T) {
-			var by, worker []string
-			fallback := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-				by = append(by, goroutineID())
-				return nil
-			}}
-			q := queue.New(handleFunc(func(context.Context, slog.Record) error {
-				worker = append(worker, goroutineID())
-				return err
-			}), &queue.Options{Fallback: fallback})
-			h := q.WithGroup("g")
-			ctx := context.WithValue(context.Background(), contextKey{}, "value")
-			if err := h.Handle(ctx, record(slog.LevelInfo, "m", slog.Int("i", 1))); err != nil {
-				t.Error(err)
-			}
-			closeQueue(t, q)
-			items := fallback.Items()
-			if len(items) != 1 || attrs(items[0].Record)["g"].Group()[0].Key != "i" || items[0].Context.Value(contextKey{}) != "value" {
-				t.Errorf("the fallback got %v", items)
-			}
-			if !slices.Equal(by, worker) || by[0] == goroutineID() {
-				t.Errorf("the fallback ran on %v, the sink on %v", by, worker)
-			}
-			if s := q.Stats(); s.Failed != 1 || s.Handled != 0 {
-				t.Errorf("%+v", s)
-			}
-		})
-	}
 }

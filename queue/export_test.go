@@ -6,6 +6,13 @@ import (
 	"github.com/slogworks/slogworks"
 )
 
+// Waiters is how many callers the queue has to wake when something is done.
+func (h *Handler) Waiters() int {
+	h.core.mu.Lock()
+	defer h.core.mu.Unlock()
+	return len(h.core.waiters)
+}
+
 // FIFO is a fifo whose slots hold a number each.
 type FIFO struct{ fifo }
 

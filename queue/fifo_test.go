@@ -36,7 +36,6 @@ func TestFIFO_keepsOrderOverSegments(t *testing.T) {
 	}
 }
 
-// Only what is handed on in place stands in the way of a record that comes in.
 func TestFIFO_memoryFollowsWhatItHolds(t *testing.T) {
 	var f queue.FIFO
 	if n := f.Segments(); n != 0 {
@@ -64,6 +63,21 @@ func TestFIFO_memoryFollowsWhatItHolds(t *testing.T) {
 	f.Shrink()
 	if f.Len() != 1000 {
 		t.Errorf("Shrink of a fifo that is not empty left %d of 1000", f.Len())
+	}
+}
+
+func TestFIFO_allocatesNothingOnceItIsWarm(t *testing.T) {
+	var f queue.FIFO
+	for i := range 100 {
+		f.Push(i, 1)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range queue.SegmentSize {
+			f.Push(i, 1)
+			f.Pop(1)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations per segment", n)
 	}
 }
 

@@ -1,10 +1,7 @@
 package queue_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -15,7 +12,6 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
-	"github.com/slogworks/slogworks/fanout"
 	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/queue"
 )
@@ -275,7 +271,9 @@ func TestHandler_sinkLogsToItsOwnQueue(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var q *queue.Handler
 			var results []error
+			open := make(gate)
 			sink := func(message string) {
+				<-open
 				if message == "again" {
 					return
 				}
@@ -295,10 +293,9 @@ func TestHandler_sinkLogsToItsOwnQueue(t *testing.T) {
 			}
 			q = queue.New(next, &queue.Options{Capacity: 4, SyncLevel: slog.LevelError, BlockAll: true})
 			start := time.Now()
-			// The first of them finds the queue full of the others.
-			for range 4 {
-				_ = handle(q, slog.LevelInfo, "m")
-			}
+			mustHandle(t, q, slog.LevelWarn, 4) // the first of them finds the queue full
+			close(open)
+			flush(t, q)
 			closeQueue(t, q)
 			if d := time.Since(start); d > 20*time.Millisecond {
 				t.Errorf("batches %v: took %v", batches, d)
@@ -311,127 +308,4 @@ func TestHandler_sinkLogsToItsOwnQueue(t *testing.T) {
 	}
 }
 
-// goroutineID returns what a stack begins with.
-func goroutineID() string {
-	buf := make([]byte, 64)
-	id, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte(" ["))
-	return string(id)
-}
-
-func TestHandler_fallbackTakesWhatOverflows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		open := make(gate)
-		rec := &handlertest.Recorder{Before: open.hold}
-		var by []string
-		fallback := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-			by = append(by, goroutineID())
-			return nil
-		}}
-		q := queue.New(rec, &queue.Options{Capacity: 2, MaxBlock: -1, Fallback: fallback})
-		h := q.WithAttrs([]slog.Attr{slog.Int("a", 1)}).WithGroup("g").WithAttrs([]slog.Attr{slog.Int("b", 2)})
-		mustHandle(t, h, slog.LevelError, 2)
-		ctx := context.WithValue(context.Background(), contextKey{}, "value")
-		if err := h.Handle(ctx, record(slog.LevelError, "overflowed", slog.Int("c", 3))); err != nil {
-			t.Errorf("although the fallback took it: %v", err)
-		}
-		if err := q.HandleBatch(ctx, batchOf(slogworks.Escalation, slog.LevelError, 3)); err != nil {
-			t.Errorf("although the fallback took the batch: %v", err)
-		}
-		if !slices.Equal(by, []string{goroutineID(), goroutineID()}) {
-			t.Errorf("the fallback ran on %v, not on %v", by, goroutineID())
-		}
-		items := fallback.Items()
-		if len(items) != 4 {
-			t.Fatalf("%d records reached the fallback", len(items))
-		}
-		var out bytes.Buffer
-		_ = slog.NewJSONHandler(&out, &slog.HandlerOptions{ReplaceAttr: withoutTimeAttr}).Handle(ctx, items[0].Record)
-		if want := `{"level":"ERROR","msg":"overflowed","a":1,"g":{"b":2,"c":3}}` + "\n"; out.String() != want {
-			t.Errorf("the fallback got %s, want %s", &out, want)
-		}
-		if items[0].Context.Value(contextKey{}) != "value" {
-			t.Error("the fallback got no values of the context")
-		}
-		if b := fallback.Batches(); len(b) != 1 || b[0].Kind != slogworks.Escalation {
-			t.Errorf("the fallback got the batches %+v", b)
-		}
-		if n := q.Stats().DroppedOverflow.Error; n != 4 {
-			t.Errorf("%d counted as dropped", n)
-		}
-		close(open)
-		closeQueue(t, q)
-		if err := h.Handle(ctx, record(slog.LevelError, "late")); err != queue.ErrClosed || len(fallback.Items()) != 4 {
-			t.Errorf("after Close: %v, and the fallback has %d records", err, len(fallback.Items()))
-		}
-		if n := told(rec); n != 4 {
-			t.Errorf("%d told", n)
-		}
-	})
-}
-
-func withoutTimeAttr(groups []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey && len(groups) == 0 {
-		return slog.Attr{}
-	}
-	return a
-}
-
-// brokenEnabled panics where nobody expects it.
-type brokenEnabled struct{ handleFunc }
-
 func (brokenEnabled) Enabled(context.Context, slog.Level) bool { panic("Enabled") }
-
-func TestHandler_fallbackThatDoesNotTakeARecord(t *testing.T) {
-	refuse := func(context.Context, slogworks.Batch) error { return errors.New("refused") }
-	for name, fallback := range map[string]slog.Handler{
-		"is not enabled":  &handlertest.Recorder{Level: slog.LevelError + 1},
-		"fails":           &handlertest.Recorder{Before: refuse},
-		"panics":          handleFunc(func(context.Context, slog.Record) error { panic("Handle") }),
-		"panics if asked": brokenEnabled{},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				q, _, open := full(t, queue.Options{Capacity: 1, MaxBlock: -1, Fallback: fallback})
-				if err := handle(q, slog.LevelError, "m"); err != queue.ErrFull {
-					t.Errorf("on the caller: %v", err)
-				}
-				close(open)
-				closeQueue(t, q)
-
-				q = queue.New(handleFunc(func(context.Context, slog.Record) error { return errors.New("failed") }), &queue.Options{Fallback: fallback})
-				mustHandle(t, q, slog.LevelError, 10)
-				closeQueue(t, q)
-				if s := q.Stats(); s.Failed != 10 {
-					t.Errorf("on the worker: %+v", s)
-				}
-			})
-		})
-	}
-}
-
-// With a Failover around it, what does not fit in is not lost.
-func TestHandler_worksInAFailover(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q, rec, open := full(t, queue.Options{Capacity: 2, MaxBlock: -1})
-		other := new(handlertest.Recorder)
-		h := fanout.Failover(q, other)
-		mustHandle(t, h, slog.LevelError, 3)
-		if n := len(other.Items()); n != 3 {
-			t.Errorf("%d records reached the other", n)
-		}
-		close(open)
-		closeQueue(t, q)
-		mustHandle(t, h, slog.LevelError, 1)
-		if n := len(other.Items()); n != 4 || len(messages(rec)) != 2 {
-			t.Errorf("%d records reached the other, and %q the first", n, messages(rec))
-		}
-	})
-}
-
-func batchOf(kind slogworks.Kind, level slog.Level, n int) slogworks.Batch {
-	b := slogworks.Batch{Kind: kind}
-	for i := range n {
-		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: record(level, fmt.Sprintf("%v %d", kind, i))})
-	}
-	return b
-}

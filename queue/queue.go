@@ -12,7 +12,9 @@
 // Nothing is allocated for records of up to five attributes unless a value has
 // to be frozen: LogValuers are resolved and values that can change are rendered
 // when the record is logged, since by the time it is handled they would say
-// something else. There is no goroutine while the queue is empty.
+// something else. There is no goroutine while the queue is idle, closed or not:
+// it ends some 10ms after the last record. A test in a testing/synctest bubble,
+// where that time does not pass by itself, has to close the queue.
 //
 // What a full queue does depends on the level of the record:
 //
@@ -24,8 +26,9 @@
 //
 // Whoever has waited in vain is dropped and counted, and then nobody waits
 // again until the handler has made progress: a sink that hangs costs all
-// callers together one MaxBlock. What was dropped is told in the log itself,
-// by a record at Warn once the backlog drains.
+// callers together one MaxBlock. What was dropped is told in the log itself, by
+// a record at Warn: once the backlog drains, every ReportEvery while it lasts,
+// and before Flush and Shutdown return.
 //
 // What is lost: os.Exit, log.Fatal, a panic that ends the program and SIGKILL
 // lose the records that are in the queue. Records at SyncLevel are handled
@@ -108,12 +111,15 @@ type Options struct {
 	Retry slogworks.Backoff
 
 	// Fallback gets the records that are dropped because the queue is full, on
-	// the caller's goroutine, and those that the handler failed to take. They
-	// count as dropped or failed all the same. Default nil.
+	// the caller's goroutine, and those that the handler failed to take, on the
+	// queue's: with what With added, and a batch whole if it takes batches. They
+	// count as dropped or failed all the same. It does not get what comes after
+	// Shutdown or what a Shutdown abandons. Default nil.
 	Fallback slog.Handler
 
-	// DropContext hands records on with an empty context. Else the values of
-	// the context are kept while the record waits, and whatever they hold on to.
+	// DropContext hands records on with an empty context, those of batches too.
+	// Else the values of the context are kept while the record waits, and
+	// whatever they hold on to.
 	DropContext bool
 
 	// ReportEvery is the shortest time between two records that tell what was
@@ -122,7 +128,8 @@ type Options struct {
 
 	// OnError is called with each error of the handler that is not tried
 	// again, a panic among them as a [*slogworks.PanicError]; it runs on the
-	// queue's goroutine and must not log to the queue. Default nil: errors are
+	// queue's goroutine and must not log to the queue. The error is that of the
+	// call, however many records the call was about. Default nil: errors are
 	// counted as Failed.
 	OnError func(error)
 }
@@ -136,7 +143,14 @@ type Options struct {
 //
 // A handler that is a [slogworks.BatchHandler] gets up to MaxBatch records at
 // once, as a Stream. A batch that comes in takes as many places as it has
-// records, is handed on as it came, and is dropped whole if it finds no room.
+// records, is handed on as it came, and is dropped whole if it finds no room; a
+// handler that takes no batches gets the records one by one, as far as it is
+// enabled for them.
+//
+// The handler may log to the queue it is behind, and never waits for itself: a
+// record that finds no room is dropped at once. If it panics, or ends its
+// goroutine by runtime.Goexit, the records it was given have failed and the
+// queue goes on.
 type Handler struct {
 	core *core
 	to   *destination
@@ -167,7 +181,8 @@ func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle puts the record into the queue. It returns [ErrFull] if there is no
 // room and no Fallback that takes it, and [ErrClosed] after Shutdown; what the
-// next handler will make of the record it cannot know.
+// next handler will make of the record it cannot know. A record that the next
+// handler is not enabled for is ignored. The end of ctx changes nothing.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.Enabled(ctx, r.Level) {
 		return nil
@@ -178,7 +193,9 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.core.put(ctx, h, &r)
 }
 
-// HandleBatch puts b into the queue, to be handed on as it is.
+// HandleBatch puts b into the queue, to be handed on as it is. Whether it waits
+// goes by the record of the highest level; errors are those of Handle. Nothing
+// is kept of the slices of b.
 func (h *Handler) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 	return h.core.putBatch(h, b)
 }
@@ -203,16 +220,21 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 func (h *Handler) Unwrap() []slog.Handler { return h.core.unwrap() }
 
 // Flush waits until every record that was in the queue when it was called is
-// handled, failed for good or abandoned, however many come after. It does not
-// flush the next handler: [slogworks.Flush] does both. Called by the handler
-// behind the queue it returns an error at once. If ctx ends first, the error
-// says how many records were waiting.
+// handled, failed for good or abandoned, however many come after, and until the
+// handler was told what had been dropped. It does not flush the next handler:
+// [slogworks.Flush] does both. Called by the handler behind the queue it
+// returns an error at once. If ctx ends first, the error says how many records
+// were waiting, and if a Shutdown abandons some, how many these were.
 func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 
 // Shutdown refuses further records, waits until those in the queue are
-// handled, and ends the goroutine. If ctx ends first, it cancels the context
-// of the record that is being handled, drops those that wait, and returns an
-// error that says how many. It may be called again.
+// handled, and ends the goroutine. A handler that is down is tried once more at
+// once. If ctx ends first, Shutdown cancels the context of what is being
+// handled, abandons the records that wait, and returns an error that wraps
+// ctx.Err() and says how many. What the handler still has in its hands then is
+// counted by what becomes of it; another Shutdown waits for that. Called by the
+// handler behind the queue Shutdown returns an error at once and changes
+// nothing.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.core.shutdown(ctx) }
 
 // closeTimeout is the time that Close gives to Shutdown.

@@ -58,12 +58,18 @@ func (c *core) shutdown(ctx context.Context) error {
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			c.giveUp(ctx.Err())
+			return c.giveUp(ctx.Err(), before)
 		}
 	}
 	c.endLife()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.lostSince(before)
+}
+
+// lostSince says how many records were abandoned by this Shutdown and those
+// that ran at the same time, of which one gave up. The lock is held.
+func (c *core) lostSince(before uint64) error {
 	lost, held := c.abandoned.Total()-before, c.used()
 	if lost == 0 && held == 0 {
 		return nil
@@ -73,8 +79,9 @@ func (c *core) shutdown(ctx context.Context) error {
 
 // giveUp abandons all records but those that the next handler has in its hands,
 // whose context it cancels. These are counted by what becomes of them.
-func (c *core) giveUp(cause error) {
+func (c *core) giveUp(cause error, before uint64) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	claimed := 0
 	if c.inHand > 0 {
 		claimed = int(min(c.claimed.Swap(1<<62), int64(c.inHand)))
@@ -82,15 +89,19 @@ func (c *core) giveUp(cause error) {
 	n := c.queue.abandon(claimed, c.inHand, &c.abandoned)
 	c.settled.Add(uint64(n))
 	c.gaveUp = cause
-	c.endLife()
 	for _, w := range c.waiters {
 		close(w.done)
 	}
 	c.waiters = nil
-	pausing, ended := c.pausing, c.ended
-	c.mu.Unlock()
-	if pausing {
+	err := c.lostSince(before) // before the handler hears of it
+	c.endLife()
+	if c.pausing {
 		// The worker is about to abandon what it was going to try again.
+		ended := c.ended
+		c.mu.Unlock()
 		<-ended
+		c.mu.Lock()
+		err = c.lostSince(before)
 	}
+	return err
 }

@@ -87,6 +87,9 @@ func (h *Handler) Stats() Stats {
 	s.Handled = c.handled.Load()
 	s.Enqueued = c.queued
 	s.Len = int(s.Enqueued - s.Handled - s.Failed - s.DroppedAbandoned.Total())
+	if s.Len == 0 {
+		return s
+	}
 	oldest := c.taken
 	if oldest.IsZero() && c.inHand == 0 && c.queue.len > 0 {
 		oldest = c.queue.peek(1)[0].time()

@@ -77,7 +77,11 @@ func TestHandler_booksBalanceAtAllTimes(t *testing.T) {
 				logging.Go(func() {
 					for i := range 3000 {
 						logged.Add(1)
-						_ = handle(q, slog.Level(i%4*4-4), "m")
+						r := record(slog.Level(i%4*4-4), "m")
+						if i%2 == 0 {
+							r.Time = time.Time{}
+						}
+						_ = q.Handle(context.Background(), r)
 						if i%100 == 0 {
 							logged.Add(5)
 							_ = q.HandleBatch(context.Background(), b)
@@ -154,6 +158,33 @@ func TestHandler_statsOfABacklog(t *testing.T) {
 			if s := q.Stats(); s != want {
 				t.Errorf("batches %v: afterwards %+v, want %+v", batches, s, want)
 			}
+			closeQueue(t, q)
+		}
+	})
+}
+
+func TestHandler_highWater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, batches := range []bool{false, true} {
+			step := make(gate)
+			rec := &handlertest.Recorder{Before: step.hold}
+			next := rec.Plain()
+			if batches {
+				next = rec
+			}
+			q := queue.New(next, &queue.Options{MaxBatch: 3})
+			mustHandle(t, q, slog.LevelInfo, 3)
+			for range 10 { // what has been handled does not count any more
+				step <- struct{}{}
+				synctest.Wait()
+				for q.Stats().Len < 3 {
+					mustHandle(t, q, slog.LevelInfo, 1)
+				}
+			}
+			if n := q.Stats().HighWater; n != 3 {
+				t.Errorf("batches %v: HighWater %d", batches, n)
+			}
+			close(step)
 			closeQueue(t, q)
 		}
 	})

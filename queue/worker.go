@@ -208,7 +208,7 @@ func (c *core) handleItems(to *destination, items []slogworks.Item) {
 			c.succeed(1)
 			continue
 		}
-		c.handleOne(ctx, to.target.Handler, nil, item.Record)
+		c.handleOne(ctx, to.target.Handler, nil, item.Record.Clone())
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,177 +16,6 @@ import (
 	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/queue"
 )
-
-// Flush waits for what was there when it was called, and not for what others
-// keep adding.
-func TestHandler_flushEndsUnderLoad(t *testing.T) {
-	const producers = 4
-	var arrived [producers]atomic.Int64
-	q := queue.New(handleFunc(func(_ context.Context, r slog.Record) error {
-		a := attrs(r)
-		if p, i := a["p"].Int64(), a["i"].Int64(); arrived[p].Swap(i+1) != i {
-			return fmt.Errorf("record %d of producer %d out of order", i, p)
-		}
-		return nil
-	}), &queue.Options{Capacity: 256, BlockAll: true, MaxBlock: time.Minute, OnError: func(err error) { t.Error(err) }})
-	var logged [producers]atomic.Int64
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for p := range producers {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := handle(q, slog.LevelInfo, "m", slog.Int("p", p), slog.Int("i", i)); err != nil {
-					t.Error(err)
-					return
-				}
-				logged[p].Store(int64(i + 1))
-			}
-		})
-	}
-	for n := range 20 {
-		var before [producers]int64
-		for p := range before {
-			before[p] = logged[p].Load()
-		}
-		flush(t, q)
-		for p := range before {
-			if got := arrived[p].Load(); got < before[p] {
-				t.Errorf("Flush %d: producer %d had logged %d records, and %d have arrived", n, p, before[p], got)
-			}
-		}
-	}
-	close(stop)
-	wg.Wait()
-	closeQueue(t, q)
-	atRest(t, q)
-}
-
-func TestHandler_flushIsABarrier(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, batches := range []bool{false, true} {
-			rec := &handlertest.Recorder{Before: slow(time.Second)}
-			next := rec.Plain()
-			if batches {
-				next = rec
-			}
-			q := queue.New(next, &queue.Options{MaxBatch: 1})
-			mustHandle(t, q, slog.LevelInfo, 5)
-			start := time.Now()
-			var wg sync.WaitGroup
-			for i := range 3 {
-				wg.Go(func() {
-					time.Sleep(time.Duration(i) * 100 * time.Millisecond)
-					flush(t, q)
-					if d := time.Since(start); d != time.Duration(5+i)*time.Second {
-						t.Errorf("Flush %d returned after %v", i, d)
-					}
-				})
-				wg.Go(func() {
-					time.Sleep(time.Duration(i)*100*time.Millisecond + 50*time.Millisecond)
-					_ = handle(q, slog.LevelInfo, "later")
-				})
-			}
-			wg.Wait()
-			if err := q.Shutdown(context.Background()); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func TestHandler_flushEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		open := make(gate)
-		q := queue.New(&handlertest.Recorder{Before: open.hold}, nil)
-		mustHandle(t, q, slog.LevelInfo, 3)
-		start := time.Now()
-		for range 3 {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			err := q.Flush(ctx)
-			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "3 records waiting") {
-				t.Errorf("Flush: %v", err)
-			}
-		}
-		if d := time.Since(start); d != 3*time.Second {
-			t.Errorf("took %v", d)
-		}
-		close(open)
-		flush(t, q)
-		flush(t, q)
-		closeQueue(t, q)
-	})
-}
-
-// A sink that calls back must not wait for itself.
-func TestHandler_verbsCalledByTheSink(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var q *queue.Handler
-		verbs := func(where string) {
-			for name, err := range map[string]error{
-				"Flush":    q.Flush(context.Background()),
-				"Shutdown": q.Shutdown(context.Background()),
-				"Close":    q.WithGroup("g").(*queue.Handler).Close(),
-			} {
-				if err == nil || !strings.Contains(err.Error(), "wait for itself") {
-					t.Errorf("%s called by the %s: %v", name, where, err)
-				}
-			}
-		}
-		q = queue.New(handleFunc(func(context.Context, slog.Record) error {
-			verbs("sink")
-			return errors.New("failed")
-		}), &queue.Options{OnError: func(error) { verbs("OnError callback") }})
-		mustHandle(t, q, slog.LevelInfo, 2)
-		closeQueue(t, q)
-		if s := q.Stats(); s.Failed != 2 {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-func TestHandler_verbsTwiceAndAtOnce(t *testing.T) {
-	for _, used := range []bool{false, true} {
-		rec := new(handlertest.Recorder)
-		q := queue.New(rec, nil)
-		handles := []*queue.Handler{q, q.Share(rec), q.WithGroup("g").(*queue.Handler)}
-		if used {
-			mustHandle(t, q, slog.LevelInfo, 100)
-		}
-		var wg sync.WaitGroup
-		for _, h := range handles {
-			for range 4 {
-				wg.Go(func() { flush(t, h) })
-				wg.Go(func() { closeQueue(t, h) })
-				wg.Go(func() {
-					if err := slogworks.Shutdown(context.Background(), h); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-		}
-		wg.Wait()
-		for _, h := range handles {
-			flush(t, h)
-			closeQueue(t, h)
-			if err := handle(h, slog.LevelError, "late"); err != queue.ErrClosed {
-				t.Errorf("Handle after Close: %v", err)
-			}
-		}
-		if n := q.Stats().DroppedClosed.Error; n != 3 {
-			t.Errorf("%d counted as refused", n)
-		}
-		if n := len(messages(rec)); used != (n == 100) {
-			t.Errorf("%d records arrived", n)
-		}
-		atRest(t, q)
-	}
-}
 
 func TestHandler_shutdownOverAStuckSink(t *testing.T) {
 	for _, test := range []struct {
@@ -393,18 +221,38 @@ func TestHandler_shutdownWakesWhoWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, _, open := full(t, queue.Options{Capacity: 4, MaxBlock: time.Hour})
 		start := time.Now()
-		result := make(chan error)
-		go func() { result <- handle(q, slog.LevelError, "m") }()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := handle(q, slog.LevelError, "m"); err != queue.ErrClosed || time.Since(start) != 0 {
+				t.Errorf("%v after %v", err, time.Since(start))
+			}
+		}()
 		synctest.Wait()
 		go func() { time.Sleep(time.Second); close(open) }()
 		closeQueue(t, q)
-		if err := <-result; err != queue.ErrClosed || time.Since(start) != time.Second {
-			t.Errorf("%v after %v", err, time.Since(start))
-		}
+		<-done
 		if s := q.Stats(); s.DroppedClosed.Error != 1 || s.Handled != 4 {
 			t.Errorf("%+v", s)
 		}
 		atRest(t, q)
+	})
+}
+
+// Close does not wait for the worker to look again.
+func TestHandler_closeWakesTheWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.New(new(handlertest.Recorder), &queue.Options{Linger: time.Hour})
+		mustHandle(t, q, slog.LevelInfo, 1)
+		synctest.Wait()
+		start := time.Now()
+		closeQueue(t, q)
+		if d := time.Since(start); d != 0 {
+			t.Errorf("Close took %v", d)
+		}
+		if n := len(workers()); n != 0 {
+			t.Errorf("%d workers are left", n)
+		}
 	})
 }
 
@@ -467,126 +315,5 @@ func TestHandler_closeRace(t *testing.T) {
 			t.Fatalf("round %d: %d accepted, %d full, %d closed, %d arrived, and counted %+v", round, accepted.Load(), full.Load(), closed.Load(), arrived.Load(), s)
 		}
 		atRest(t, q)
-	}
-}
-
-// A queue that is not closed leaves nothing behind but its memory.
-func TestHandler_noGoroutineWhileIdle(t *testing.T) {
-	waitForNoWorkers(t)
-	synctest.Test(t, func(t *testing.T) {
-		for _, test := range []struct {
-			linger time.Duration
-			lasts  time.Duration
-		}{
-			{-1, 0},
-			{0, 10 * time.Millisecond},
-			{time.Second, 50 * time.Second},
-		} {
-			q := queue.New(new(handlertest.Recorder), &queue.Options{Linger: test.linger})
-			if n := len(workers()); n != 0 {
-				t.Errorf("Linger %v: %d workers before the first record", test.linger, n)
-			}
-			for range 3 {
-				mustHandle(t, q, slog.LevelInfo, 1)
-				time.Sleep(test.lasts - time.Microsecond)
-				synctest.Wait()
-				if n := len(workers()); test.lasts > 0 && n != 1 {
-					t.Errorf("Linger %v: %d workers before %v", test.linger, n, test.lasts)
-				}
-				time.Sleep(2 * time.Microsecond)
-				synctest.Wait()
-				if n := len(workers()); n != 0 {
-					t.Errorf("Linger %v: %d workers after %v", test.linger, n, test.lasts)
-				}
-			}
-			if n := q.Stats().Handled; n != 3 {
-				t.Errorf("Linger %v: %d handled", test.linger, n)
-			}
-		}
-	})
-}
-
-// A record that comes while the worker lingers waits for its next look; a
-// backlog and an urgent one do not.
-func TestHandler_lingers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, test := range []struct {
-			n     int
-			level slog.Level
-			waits time.Duration
-		}{
-			{1, slog.LevelInfo, 900 * time.Millisecond},
-			{249, slog.LevelInfo, 900 * time.Millisecond},
-			{250, slog.LevelInfo, 0},
-			{1, slog.LevelError, 0},
-		} {
-			for _, batches := range []bool{false, true} {
-				rec := new(handlertest.Recorder)
-				next := rec.Plain()
-				if batches {
-					next = rec
-				}
-				q := queue.New(next, &queue.Options{Capacity: 1000, Linger: time.Second, SyncLevel: slog.LevelError})
-				// What went through before must not count as a backlog.
-				for _, n := range []int{600, 200, 100, 100} {
-					mustHandle(t, q, slog.LevelInfo, n)
-					flush(t, q)
-				}
-				synctest.Wait()
-				time.Sleep(100 * time.Millisecond)
-				start := time.Now()
-				mustHandle(t, q, test.level, test.n)
-				for n := 1000 + test.n; len(messages(rec)) < n; {
-					time.Sleep(100 * time.Millisecond)
-					synctest.Wait()
-				}
-				if d := time.Since(start); test.waits > 0 && d != test.waits || test.waits == 0 && d > 100*time.Millisecond {
-					t.Errorf("batches %v: %d records at %v waited for %v, want %v", batches, test.n, test.level, d, test.waits)
-				}
-				closeQueue(t, q)
-			}
-		}
-	})
-}
-
-func TestHandler_givesMemoryBack(t *testing.T) {
-	const queues, burst = 100, 500
-	waitForNoWorkers(t)
-	heap := func() int {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int(m.HeapAlloc)
-	}
-	all := make([]*queue.Handler, queues)
-	before := heap()
-	for i := range all {
-		open := make(gate)
-		var next slog.Handler = handleFunc(func(context.Context, slog.Record) error { <-open; return nil })
-		if i%2 == 0 {
-			next = batchFunc(func(context.Context, slogworks.Batch) error { <-open; return nil })
-		}
-		all[i] = queue.New(next, nil)
-		payload := strings.Repeat("x", 1000)
-		for range burst {
-			if err := handle(all[i], slog.LevelInfo, strings.Clone(payload)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if i == 0 {
-			if n := heap() - before; n < burst*1000 {
-				t.Errorf("%d bytes for %d records cannot be", n, burst)
-			}
-		}
-		close(open)
-		flush(t, all[i])
-	}
-	waitForNoWorkers(t)
-	if n := (heap() - before) / queues; n > 32<<10 {
-		t.Errorf("an idle queue keeps %d bytes after a burst", n)
-	}
-	for _, q := range all {
-		closeQueue(t, q)
 	}
 }
