@@ -12,6 +12,8 @@
 //
 //   - fanout: many handlers as one: all, routed, first match, failover,
 //     encode once
+//   - context, package slogctx: attributes, processors and handlers carried by
+//     a context
 //   - queue: hand-off to a slow handler, off the caller's path
 //   - sinks/console: records for people, in colour on a terminal
 //   - sinks/memory: records for unit tests

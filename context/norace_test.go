@@ -1,0 +1,5 @@
+//go:build !race
+
+package slogctx_test
+
+const raceEnabled = false

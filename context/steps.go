@@ -1,0 +1,104 @@
+package slogctx
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
+)
+
+// steps are what a handler was derived with, oldest first.
+//
+// LogValuers are resolved, as slog's handlers do in WithAttrs. Other values stay
+// as they are, and are not frozen: a handler behind, or its ReplaceAttr, that
+// knows a value by its type, say to keep it secret, must meet that type.
+type steps []slogworks.GroupOrAttrs
+
+func (s steps) withAttrs(attrs []slog.Attr) steps {
+	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: resolveAll(attrs)})
+}
+
+func (s steps) withGroup(name string) steps {
+	return append(slices.Clip(s), slogworks.GroupOrAttrs{Group: name})
+}
+
+func resolveAll(attrs []slog.Attr) []slog.Attr {
+	resolved := slices.Clone(attrs)
+	for i, a := range resolved {
+		a.Value = a.Value.Resolve()
+		if a.Value.Kind() == slog.KindGroup {
+			a.Value = slog.GroupValue(resolveAll(a.Value.Group())...)
+		}
+		resolved[i] = a
+	}
+	return resolved
+}
+
+// group returns the group that the first step opens, with all that the other
+// steps and r have to stand in it.
+func (s steps) group(r *slog.Record) slog.Attr {
+	name, inner := s[0].Group, s[1:]
+	members := make([]slog.Attr, 0, inner.size(r))
+	for i, step := range inner {
+		if step.Group != "" {
+			members = append(members, inner[i:].group(r))
+			return slog.Attr{Key: name, Value: slog.GroupValue(members...)}
+		}
+		members = append(members, step.Attrs...)
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		members = append(members, a)
+		return true
+	})
+	return slog.Attr{Key: name, Value: slog.GroupValue(members...)}
+}
+
+// size is how many attributes stand directly in the group that the step before
+// opens.
+func (s steps) size(r *slog.Record) int {
+	n := 0
+	for _, step := range s {
+		if step.Group != "" {
+			return n + 1
+		}
+		n += len(step.Attrs)
+	}
+	return n + r.NumAttrs()
+}
+
+// derive returns h derived by the steps. If h panics at that, when nobody
+// expects it any more, it fails every record instead.
+func (s steps) derive(h slog.Handler) slog.Handler {
+	derived, err := s.apply(h)
+	if err != nil {
+		return &broken{h, err}
+	}
+	return derived
+}
+
+func (s steps) apply(h slog.Handler) (derived slog.Handler, err error) {
+	defer stage.Rescue(&err)
+	for _, step := range s {
+		if step.Group != "" {
+			h = h.WithGroup(step.Group)
+		} else {
+			h = h.WithAttrs(slices.Clone(step.Attrs))
+		}
+	}
+	return h, nil
+}
+
+// broken is a handler that panicked in WithAttrs or WithGroup.
+type broken struct {
+	next slog.Handler
+	err  error
+}
+
+func (b *broken) Enabled(ctx context.Context, level slog.Level) bool {
+	return b.next.Enabled(ctx, level)
+}
+func (b *broken) Handle(context.Context, slog.Record) error { return b.err }
+func (b *broken) WithAttrs([]slog.Attr) slog.Handler        { return b }
+func (b *broken) WithGroup(string) slog.Handler             { return b }
