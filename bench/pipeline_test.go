@@ -13,7 +13,7 @@ import (
 	"github.com/slogworks/slogworks/sinks/console"
 )
 
-// The pipeline that the README starts with, a console and a file of JSON, and
+// The pipeline that the README starts with, without its queue, and
 // the same with what the standard library has.
 
 func pipeline(terminal, file io.Writer) slog.Handler {

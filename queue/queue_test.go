@@ -46,16 +46,16 @@ func TestHandler_keepsTheOrderOfEachGoroutine(t *testing.T) {
 				wg.Wait()
 				closeQueue(t, q)
 
-				var next2 [producers]int64
+				var due [producers]int64
 				for _, item := range rec.Items() {
 					a := attrs(item.Record)
 					p, i := a["producer"].Int64(), a["i"].Int64()
-					if i != next2[p] {
-						t.Fatalf("record %d of producer %d arrived in the place of %d", i, p, next2[p])
+					if i != due[p] {
+						t.Fatalf("record %d of producer %d arrived in the place of %d", i, p, due[p])
 					}
-					next2[p]++
+					due[p]++
 				}
-				for p, n := range next2 {
+				for p, n := range due {
 					if n != each {
 						t.Errorf("%d of %d records of producer %d arrived", n, each, p)
 					}

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -68,9 +69,7 @@ func mustHandle(t *testing.T, h slog.Handler, level slog.Level, n int) {
 	}
 }
 
-func number(i int) string {
-	return string(rune('0'+i/1000%10)) + string(rune('0'+i/100%10)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))
-}
+func number(i int) string { return fmt.Sprintf("%04d", i) }
 
 // dropMessage is the message of the records that tell what was dropped.
 const dropMessage = "slogworks: records dropped"
@@ -142,7 +141,7 @@ func atRest(t *testing.T, q *queue.Handler) {
 	}
 }
 
-// goroutines returns the stacks of the goroutines that are handing on what is
+// workers returns the stacks of the goroutines that are handing on what is
 // in a queue.
 func workers() (stacks [][]byte) {
 	buf := make([]byte, 1<<20)
