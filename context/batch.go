@@ -73,7 +73,7 @@ func (s *Stack) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 		v.walk(&item.Record)
 	}
 	if len(parts) == 1 {
-		return parts[0].inWhole(parts[0].handle(ctx, b), len(b.Items))
+		return parts[0].InWhole(parts[0].handle(ctx, b), len(b.Items))
 	}
 	var errs []error
 	for _, p := range parts {
@@ -84,9 +84,8 @@ func (s *Stack) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 
 // part is what one handler gets of a batch.
 type part struct {
-	to    destination
-	items []slogworks.Item
-	from  []int // where the items stood in the batch
+	to destination
+	stage.Part
 }
 
 func assign(parts []*part, to destination, i int, item slogworks.Item) []*part {
@@ -95,34 +94,14 @@ func assign(parts []*part, to destination, i int, item slogworks.Item) []*part {
 		at = len(parts)
 		parts = append(parts, &part{to: to})
 	}
-	parts[at].items = append(parts[at].items, item)
-	parts[at].from = append(parts[at].from, i)
+	parts[at].Pick(i, item)
 	return parts
 }
 
 func (p *part) handle(ctx context.Context, b slogworks.Batch) error {
-	if last := len(b.Items) - 1; b.Kind == slogworks.Escalation && p.from[len(p.from)-1] != last {
+	if last := len(b.Items) - 1; b.Kind == slogworks.Escalation && p.Origin(len(p.Items)-1) != last {
 		b.Kind = slogworks.Stream
 	}
-	b.Items = p.items
+	b.Items = p.Items
 	return stage.HandleBatch(ctx, p.to.handler, b)
-}
-
-// inWhole is err, which came of the part, as the error of the batch, which has
-// the given number of items.
-func (p *part) inWhole(err error, items int) error {
-	delivery, ok := err.(*slogworks.DeliveryError)
-	if !ok || delivery == nil {
-		return err
-	}
-	accepted := items
-	if n := max(delivery.Accepted, 0); n < len(p.from) {
-		accepted = p.from[n]
-	}
-	if accepted == delivery.Accepted {
-		return err
-	}
-	whole := *delivery
-	whole.Accepted = accepted
-	return &whole
 }

@@ -63,7 +63,7 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 		missed = make([]bool, len(b.Items))
 	)
 	for _, child := range h.children {
-		part := filter(b, func(i int, item slogworks.Item) bool {
+		part := stage.Filter(b, func(i int, item slogworks.Item) bool {
 			return !taken[i] && child.enabled(item.Context, item.Record.Level)
 		})
 		if len(part.Items) == 0 {
@@ -72,7 +72,7 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 		err := stage.HandleBatch(ctx, child.next, part.Batch)
 		if err != nil {
 			errs = append(errs, opaque(err))
-			one := deliveryOf(err)
+			one := stage.DeliveryOf(err)
 			b.Done = slices.Concat(b.Done, one.Done)
 			total.Done = append(total.Done, one.Done...)
 			total.Uncertain = total.Uncertain || one.Uncertain
@@ -80,9 +80,9 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 				waits = append(waits, one.After)
 			}
 		}
-		first := accepted(err, len(part.Items))
+		first := stage.Accepted(err, len(part.Items))
 		for n := range part.Items {
-			i := part.origin(n)
+			i := part.Origin(n)
 			taken[i], missed[i] = n < first, n >= first
 		}
 	}

@@ -38,6 +38,7 @@ import (
 	"log/slog"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // Handler gives each record to all of its handlers, in their order. It is safe
@@ -87,7 +88,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 func (h *Handler) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 	var errs []error
 	for _, child := range h.children {
-		part := filter(b, func(_ int, item slogworks.Item) bool {
+		part := stage.Filter(b, func(_ int, item slogworks.Item) bool {
 			return child.enabled(item.Context, item.Record.Level)
 		})
 		if err := child.handleBatch(ctx, part.Batch, func(int) {}); err != nil {

@@ -118,7 +118,7 @@ func (g *guard) handleBatch(ctx context.Context, b slogworks.Batch, delivered fu
 	}
 	if _, ok := g.next.(slogworks.BatchHandler); ok {
 		err := stage.HandleBatch(ctx, g.next, b)
-		for n := range accepted(err, len(b.Items)) {
+		for n := range stage.Accepted(err, len(b.Items)) {
 			delivered(n)
 		}
 		return opaque(err)

@@ -46,13 +46,13 @@ func (h *LevelHandler) Handle(ctx context.Context, r slog.Record) error {
 // what the handler returns, a [*slogworks.DeliveryError] with Accepted counting
 // the items of b.
 func (h *LevelHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error {
-	part := filter(b, func(_ int, item slogworks.Item) bool {
+	part := stage.Filter(b, func(_ int, item slogworks.Item) bool {
 		return h.Enabled(item.Context, item.Record.Level)
 	})
 	if len(part.Items) == 0 {
 		return nil
 	}
-	return part.inWhole(stage.HandleBatch(ctx, h.next, part.Batch), len(b.Items))
+	return part.InWhole(stage.HandleBatch(ctx, h.next, part.Batch), len(b.Items))
 }
 
 // WithAttrs returns a handler whose next handler has the attributes added.

@@ -54,7 +54,7 @@ func (h *ErrorHandler) Handle(ctx context.Context, r slog.Record) error {
 // returns what the handler returns, a [*slogworks.DeliveryError] with Accepted
 // counting the items of b.
 func (h *ErrorHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error {
-	part := filter(b, func(_ int, item slogworks.Item) bool {
+	part := stage.Filter(b, func(_ int, item slogworks.Item) bool {
 		return h.child.enabled(item.Context, item.Record.Level)
 	})
 	if len(part.Items) == 0 {
@@ -64,8 +64,8 @@ func (h *ErrorHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error
 	if err == nil {
 		return nil
 	}
-	first := part.Items[min(accepted(err, len(part.Items)), len(part.Items)-1)]
-	return h.reported(first.Context, first.Record, part.inWhole(err, len(b.Items)))
+	first := part.Items[min(stage.Accepted(err, len(part.Items)), len(part.Items)-1)]
+	return h.reported(first.Context, first.Record, part.InWhole(err, len(b.Items)))
 }
 
 // reported reports err and returns it, as it is unless report panics.

@@ -129,7 +129,7 @@ func (h *RouterHandler) HandleBatch(ctx context.Context, b slogworks.Batch) erro
 	delivered := make([]bool, len(b.Items))
 	failed := make([]bool, len(b.Items))
 	for i := range h.routes {
-		part := filter(b, func(n int, item slogworks.Item) bool {
+		part := stage.Filter(b, func(n int, item slogworks.Item) bool {
 			if matched[n] && h.core.first {
 				return false
 			}
@@ -142,14 +142,14 @@ func (h *RouterHandler) HandleBatch(ctx context.Context, b slogworks.Batch) erro
 			return matches
 		})
 		err := h.routes[i].to.handleBatch(ctx, part.Batch, func(n int) {
-			delivered[part.origin(n)] = true
+			delivered[part.Origin(n)] = true
 		})
 		if err == nil {
 			continue
 		}
 		errs = append(errs, err)
 		for n := range part.Items {
-			failed[part.origin(n)] = true
+			failed[part.Origin(n)] = true
 		}
 	}
 	for n := range b.Items {

@@ -1,18 +1,25 @@
-package fanout
+package stage
 
 import "github.com/slogworks/slogworks"
 
-// part is what one handler gets of a batch.
-type part struct {
+// Part is what one handler gets of a batch.
+type Part struct {
 	slogworks.Batch
 	from []int // where the items stood in the batch; nil if it is the whole batch
 }
 
-// filter returns the items of b that keep accepts, still one batch; keep sees
+// Pick adds an item, which stood at i in the batch, to a part that is not the
+// whole batch. Items are picked in their order.
+func (p *Part) Pick(i int, item slogworks.Item) {
+	p.Items = append(p.Items, item)
+	p.from = append(p.from, i)
+}
+
+// Filter returns the items of b that keep accepts, still one batch; keep sees
 // each item once, in order. An Escalation that loses its last record has lost
 // what it escalates, and goes on as a Stream. If every item is kept, b.Items is
 // not copied.
-func filter(b slogworks.Batch, keep func(i int, item slogworks.Item) bool) part {
+func Filter(b slogworks.Batch, keep func(i int, item slogworks.Item) bool) Part {
 	var (
 		items           []slogworks.Item
 		from            []int
@@ -33,33 +40,33 @@ func filter(b slogworks.Batch, keep func(i int, item slogworks.Item) bool) part 
 		}
 	}
 	if whole {
-		return part{Batch: b}
+		return Part{Batch: b}
 	}
 	b.Items = items
 	if b.Kind == slogworks.Escalation && !lastKept {
 		b.Kind = slogworks.Stream
 	}
-	return part{b, from}
+	return Part{b, from}
 }
 
-// origin returns where item n stood in the batch.
-func (p part) origin(n int) int {
+// Origin returns where item n stood in the batch.
+func (p Part) Origin(n int) int {
 	if p.from == nil {
 		return n
 	}
 	return p.from[n]
 }
 
-// inWhole is err, which came of the part, as the error of the batch, which has
+// InWhole is err, which came of the part, as the error of the batch, which has
 // the given number of items: a DeliveryError counts the items of the batch.
-func (p part) inWhole(err error, items int) error {
+func (p Part) InWhole(err error, items int) error {
 	delivery, ok := err.(*slogworks.DeliveryError)
 	if !ok || delivery == nil {
 		return err
 	}
 	n := items
-	if a := accepted(err, len(p.Items)); a < len(p.Items) {
-		n = p.origin(a)
+	if a := Accepted(err, len(p.Items)); a < len(p.Items) {
+		n = p.Origin(a)
 	}
 	if n == delivery.Accepted {
 		return err
@@ -69,17 +76,17 @@ func (p part) inWhole(err error, items int) error {
 	return &whole
 }
 
-// accepted returns how many of n items were delivered, counted from the first,
+// Accepted returns how many of n items were delivered, counted from the first,
 // where HandleBatch returned err.
-func accepted(err error, n int) int {
+func Accepted(err error, n int) int {
 	if err == nil {
 		return n
 	}
-	return min(max(deliveryOf(err).Accepted, 0), n)
+	return min(max(DeliveryOf(err).Accepted, 0), n)
 }
 
-// deliveryOf returns err as a DeliveryError: what any other error means.
-func deliveryOf(err error) *slogworks.DeliveryError {
+// DeliveryOf returns err as a DeliveryError: what any other error means.
+func DeliveryOf(err error) *slogworks.DeliveryError {
 	if delivery, ok := err.(*slogworks.DeliveryError); ok && delivery != nil {
 		return delivery
 	}
