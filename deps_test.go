@@ -27,7 +27,7 @@ type room struct {
 // import a module.
 var rooms = map[string]room{
 	"":                    {floor: 1, standardOnly: true},
-	"internal/sharedfile": {floor: 1, imports: "github.com/gofrs/flock"},
+	"internal/sharedfile": {floor: 1, standardOnly: true},
 
 	"buffer":         {floor: 2},
 	"context":        {floor: 2, standardOnly: true},

@@ -1,0 +1,34 @@
+package sharedfile
+
+import "testing"
+
+// DieWriting leaves behind what a process does that reserved room for line and
+// was killed after it had written n bytes of it.
+func (a *Appender) DieWriting(t *testing.T, line string, n int) {
+	t.Helper()
+	if _, _, err := a.ledger.add(len(line)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.file.WriteString(line[:n]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Mapped reports whether a shares memory with other processes.
+func (a *Appender) Mapped() bool { return a.ledger.memory != nil }
+
+// Interrupted writes line as Append does, but calls f when it has its place and
+// has not written. It reports whether line landed behind a fragment.
+func (a *Appender) Interrupted(t *testing.T, line string, f func()) (glued bool) {
+	t.Helper()
+	r, err := a.reserve(len(line))
+	if err != nil || !a.fits(r) {
+		t.Fatalf("no place for %q: %v", line, err)
+	}
+	f()
+	_, glued, err = a.write([]byte(line), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return glued
+}

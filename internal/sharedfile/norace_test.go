@@ -1,0 +1,5 @@
+//go:build !race
+
+package sharedfile_test
+
+const raceEnabled = false
