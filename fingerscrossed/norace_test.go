@@ -1,0 +1,5 @@
+//go:build !race
+
+package fingerscrossed_test
+
+const raceEnabled = false
