@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/fingerscrossed"
 )
 
 const demoHelp = `Usage: slogworks demo [flags]
 
 Runs a little shop, an HTTP service with a few customers of its own, and sends
-its records to the console on stderr and, with those of level debug, to a file.
-The addresses to visit and the place of the file come first on stdout; what each
-of the two has written comes last.
+its records to the console on stderr and to a file. Those of level debug are in
+the file; the console has them of requests that fail or take long. The addresses
+to visit and the place of the file come first on stdout; what each of the two
+has written comes last.
 
 Flags:
 `
@@ -71,15 +73,16 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	var once sync.Once
-	records := pipeline(stderr, file, func(err error) {
+	records, scopes := pipeline(stderr, file, func(err error) {
 		once.Do(func() { fmt.Fprintf(stderr, "slogworks demo: a record was lost, and others may be: %v\n", err) })
 	})
-	err = serve(ctx, listener, url, slog.New(records))
+	err = serve(ctx, listener, url, slog.New(records), scopes)
 	return errors.Join(err, finish(records, file, stdout))
 }
 
 const demoStart = `slogworks demo: service %[1]s
-Its records go to the console on stderr and, in more detail, as JSON to
+Its records go to the console on stderr, those of level debug only if their
+request fails or takes long, and all of them as JSON to
   %[2]s
 Be a customer too:
   curl %[1]s
@@ -90,9 +93,9 @@ Be a customer too:
 
 // serve runs the shop until ctx is done and then lets requests that are under
 // way finish. When it returns nothing is logged any more.
-func serve(ctx context.Context, listener net.Listener, url string, logger *slog.Logger) error {
+func serve(ctx context.Context, listener net.Listener, url string, logger *slog.Logger, scopes *fingerscrossed.Handler) error {
 	began := time.Now()
-	shop := newShop(logger)
+	shop := newShop(logger, scopes)
 	server := &http.Server{
 		Handler:        shop,
 		ErrorLog:       slog.NewLogLogger(slogworks.Named(logger, "shop.http").Handler(), slog.LevelError),

@@ -77,7 +77,7 @@ func (o *orders) query(ctx context.Context, logger *slog.Logger, statement strin
 	case err != nil:
 		db.ErrorContext(ctx, "query", "took", took, "err", err)
 		return fmt.Errorf("%s orders: %w", statement, err)
-	case took > 200*time.Millisecond:
+	case took > slow:
 		db.WarnContext(ctx, "slow query", "took", took)
 	default:
 		db.DebugContext(ctx, "query", "took", took)
@@ -95,7 +95,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s *shop) home(*slog.Logger, *http.Request) (answer, error) {
+func (s *shop) home(*http.Request) (answer, error) {
 	return answer{status: http.StatusOK, body: `A little shop, run by slogworks demo.
 
 GET  /orders/1   an order
@@ -106,12 +106,12 @@ GET  /broken     fails
 `}, nil
 }
 
-func (s *shop) showOrder(logger *slog.Logger, r *http.Request) (answer, error) {
+func (s *shop) showOrder(r *http.Request) (answer, error) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil {
 		return answer{}, &failure{http.StatusBadRequest, fmt.Errorf("order number: %w", err)}
 	}
-	found, ok, err := s.orders.find(r.Context(), logger, id)
+	found, ok, err := s.orders.find(r.Context(), s.logger, id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -121,7 +121,7 @@ func (s *shop) showOrder(logger *slog.Logger, r *http.Request) (answer, error) {
 	return answer{status: http.StatusOK, body: found}, nil
 }
 
-func (s *shop) placeOrder(logger *slog.Logger, r *http.Request) (answer, error) {
+func (s *shop) placeOrder(r *http.Request) (answer, error) {
 	var wanted order
 	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil {
 		return answer{}, &failure{http.StatusBadRequest, fmt.Errorf("read order: %w", err)}
@@ -134,16 +134,17 @@ func (s *shop) placeOrder(logger *slog.Logger, r *http.Request) (answer, error) 
 		return answer{}, &failure{http.StatusUnprocessableEntity, fmt.Errorf("quantity %d is not 1 to 100", wanted.Quantity)}
 	}
 	wanted.Cents = wanted.Quantity * price
-	placed, err := s.orders.insert(r.Context(), logger, wanted)
+	placed, err := s.orders.insert(r.Context(), s.logger, wanted)
 	if err != nil {
 		return answer{}, err
 	}
-	slogworks.Named(logger, "shop.orders").InfoContext(r.Context(), "order placed", "order", placed)
+	slogworks.Named(s.logger, "shop.orders").InfoContext(r.Context(), "order placed", "order", placed)
 	return answer{http.StatusCreated, fmt.Sprintf("/orders/%d", placed.ID), placed}, nil
 }
 
-func (s *shop) slow(logger *slog.Logger, r *http.Request) (answer, error) {
-	if err := s.orders.query(r.Context(), logger, "select", 300*time.Millisecond); err != nil {
+func (s *shop) slow(r *http.Request) (answer, error) {
+	slogworks.Named(s.logger, "shop.reports").DebugContext(r.Context(), "not in the cache", "report", "sales")
+	if err := s.orders.query(r.Context(), s.logger, "select", 300*time.Millisecond); err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusOK, body: "that took a while\n"}, nil
@@ -151,10 +152,15 @@ func (s *shop) slow(logger *slog.Logger, r *http.Request) (answer, error) {
 
 var errRefused = errors.New("connection refused")
 
-func (s *shop) broken(*slog.Logger, *http.Request) (answer, error) {
+func (s *shop) broken(r *http.Request) (answer, error) {
+	ctx := r.Context()
+	if err := s.orders.query(ctx, s.logger, "select", time.Millisecond); err != nil {
+		return answer{}, err
+	}
+	slogworks.Named(s.logger, "shop.payment").DebugContext(ctx, "charging card", "provider", "127.0.0.1:1", "attempt", 1)
 	return answer{}, fmt.Errorf("charge card: payment provider: %w", errRefused)
 }
 
-func (s *shop) nothing(_ *slog.Logger, r *http.Request) (answer, error) {
+func (s *shop) nothing(r *http.Request) (answer, error) {
 	return answer{}, &failure{http.StatusNotFound, fmt.Errorf("no page %s %s", r.Method, r.URL.Path)}
 }

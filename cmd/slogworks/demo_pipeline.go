@@ -9,26 +9,36 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/slogworks/slogworks"
+	slogctx "github.com/slogworks/slogworks/context"
 	"github.com/slogworks/slogworks/fanout"
+	"github.com/slogworks/slogworks/fingerscrossed"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/console"
 )
 
-// pipeline builds what the demo's records go through: people read those that
-// matter on the screen, programs read all of them from the file, which a queue
-// keeps from slowing down the shop, and report gets the errors of both, which a
-// slog.Logger ignores.
-func pipeline(screen, file io.Writer, report func(error)) slog.Handler {
-	people := console.New(screen, &console.Options{Level: slog.LevelInfo})
+// pipeline builds what the demo's records go through: programs read all of them
+// from the file, which a queue keeps from slowing down the shop; people read
+// those that matter on the screen, and all of a request that failed or took
+// long, whose scope begins in the scopes that are returned. Report gets the
+// errors of both, which a slog.Logger ignores.
+func pipeline(screen, file io.Writer, report func(error)) (slog.Handler, *fingerscrossed.Handler) {
+	people := fingerscrossed.New(
+		console.New(screen, &console.Options{Level: slog.LevelDebug}),
+		&fingerscrossed.Options{Slow: slow, OnError: report})
 	programs := queue.New(
 		slog.NewJSONHandler(file, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
 		&queue.Options{OnError: report})
 
-	return fanout.OnError(fanout.New(people, programs),
+	all := fanout.OnError(fanout.New(people, programs),
 		func(_ context.Context, _ slogworks.View, err error) { report(err) })
+	return slogctx.New(all, nil), people
 }
+
+// slow is how long a request takes that people should know of.
+const slow = 200 * time.Millisecond
 
 // finish ends the pipeline and then its file, and prints what became of the
 // records, a line for each place they went to.
@@ -38,13 +48,17 @@ func finish(h slog.Handler, file *logFile, stdout io.Writer) error {
 	err := errors.Join(slogworks.Shutdown(ctx, h), file.Close())
 
 	var summary string
-	var lost uint64
+	var lost, unneeded uint64
 	for _, account := range slogworks.Books(h) {
 		dropped := account.Accepted - account.Delivered
-		if account.Stage == "queue" { // what leads to the file alone
+		switch account.Stage {
+		case "fingerscrossed": // what leads to the console alone, which counts failures too
+			unneeded = account.Dropped["discarded"]
+			dropped -= unneeded + account.Dropped["failed"]
+		case "queue": // what leads to the file alone
 			summary += fmt.Sprintf("file %s path=%s\n", counts(file.written.Load(), dropped), file.Name())
-		} else {
-			summary += fmt.Sprintf("%s %s\n", account.Stage, counts(account.Delivered, dropped))
+		default:
+			summary += fmt.Sprintf("%s %s discarded=%d\n", account.Stage, counts(account.Delivered, dropped), unneeded)
 		}
 		lost += dropped
 	}

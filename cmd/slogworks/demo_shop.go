@@ -7,26 +7,32 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/context/httplog"
+	"github.com/slogworks/slogworks/fingerscrossed"
 )
 
 // shop sells a few things over HTTP and tells its logger about it.
 type shop struct {
-	mux      *http.ServeMux
-	logger   *slog.Logger
-	requests atomic.Uint64
-	orders   orders
+	mux    *http.ServeMux
+	pages  http.Handler // mux, logged
+	logger *slog.Logger
+	orders orders
 
 	// serving is held for reading by each request.
 	serving sync.RWMutex
 	closed  bool
 }
 
-func newShop(logger *slog.Logger) *shop {
+// newShop returns a shop that logs to logger. Each request has one of the
+// scopes, if there are any.
+func newShop(logger *slog.Logger, scopes *fingerscrossed.Handler) *shop {
 	s := &shop{mux: http.NewServeMux(), logger: logger, orders: orders{byID: map[int]order{}}}
+	s.pages = httplog.New(s.mux, &httplog.Options{
+		Logger: slogworks.Named(logger, "shop.http"),
+		Scopes: scopes,
+	})
 	s.page("GET /{$}", s.home)
 	s.page("GET /orders/{id}", s.showOrder)
 	s.page("POST /orders", s.placeOrder)
@@ -43,7 +49,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "closed", http.StatusServiceUnavailable)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.pages.ServeHTTP(w, r)
 }
 
 // close waits for the requests that are under way and refuses others. The
@@ -72,38 +78,23 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// page serves what matches pattern and logs each request. The page's logger is
-// the request's.
-func (s *shop) page(pattern string, page func(*slog.Logger, *http.Request) (answer, error)) {
+// page serves what matches pattern. Who asked is on the access record of the
+// request, and what went wrong.
+func (s *shop) page(pattern string, page func(*http.Request) (answer, error)) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		logger := s.logger.With("request", s.requests.Add(1))
-
 		const maxBody = 4 << 10
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		a, err := page(logger, r)
-		level := slog.LevelInfo
+		httplog.AddAttrs(r.Context(), slog.String("agent", r.UserAgent()))
+		a, err := page(r)
 		if err != nil {
-			a, level = answer{status: http.StatusInternalServerError, body: "something broke\n"}, slog.LevelError
+			httplog.AddAttrs(r.Context(), slog.Any("err", err))
+			a = answer{status: http.StatusInternalServerError, body: "something broke\n"}
 			var f *failure
 			if errors.As(err, &f) {
-				a, level = answer{status: f.status, body: f.Error() + "\n"}, slog.LevelWarn
+				a = answer{status: f.status, body: f.Error() + "\n"}
 			}
 		}
 		a.send(w)
-
-		attrs := []slog.Attr{
-			slog.Group("http",
-				slog.String("method", r.Method),
-				slog.String("path", r.URL.Path),
-				slog.Int("status", a.status),
-				slog.String("agent", r.UserAgent())),
-			slog.Duration("took", time.Since(began).Round(time.Microsecond)),
-		}
-		if err != nil {
-			attrs = append(attrs, slog.Any("err", err))
-		}
-		slogworks.Named(logger, "shop.http").LogAttrs(r.Context(), level, "request", attrs...)
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 func TestShop_closeWaitsForRequestsUnderWay(t *testing.T) {
 	leavesNoGoroutine(t)
 	var log output
-	shop := newShop(slog.New(slog.NewTextHandler(&log, nil)))
+	shop := newShop(slog.New(slog.NewTextHandler(&log, nil)), nil)
 	arrived, body := io.Pipe()
 	request := func() int {
 		w := httptest.NewRecorder()
@@ -30,7 +30,7 @@ func TestShop_closeWaitsForRequestsUnderWay(t *testing.T) {
 
 	go io.WriteString(body, `"quantity":1}`)
 	shop.close()
-	if !strings.Contains(log.String(), "http.status=201") {
+	if !strings.Contains(log.String(), "status=201") {
 		t.Errorf("close returned before the request was over; the log is %q", log.String())
 	}
 	if status := <-answered; status != 201 {
@@ -83,7 +83,7 @@ func TestServe_failsIfItsListenerDoes(t *testing.T) {
 	}
 	listener.Close() // so that visits are refused at once
 	url := "http://" + listener.Addr().String() + "/"
-	if err := serve(t.Context(), deaf{listener}, url, slog.New(slog.DiscardHandler)); !errors.Is(err, errDeaf) {
+	if err := serve(t.Context(), deaf{listener}, url, slog.New(slog.DiscardHandler), nil); !errors.Is(err, errDeaf) {
 		t.Errorf("got %v; want %v", err, errDeaf)
 	}
 }

@@ -23,7 +23,7 @@ import (
 var (
 	startLine = regexp.MustCompile(`^slogworks demo: service (http://127\.0\.0\.1:\d+/)\n`)
 	fileLine  = regexp.MustCompile(`(?m)^file written=(\d+) path=(.+)$`)
-	lineCount = regexp.MustCompile(`(?m)^console written=(\d+)$`)
+	lineCount = regexp.MustCompile(`(?m)^console written=(\d+) discarded=\d+$`)
 )
 
 // session is a demo that runs until it is cancelled.
@@ -90,8 +90,8 @@ func checkSummary(t *testing.T, stdout, stderr string) []map[string]any {
 // access returns the level of the record of a request, or "" if there is none.
 func access(records []map[string]any, agent, method, path string, status int) string {
 	for _, r := range records {
-		if request, ok := r["http"].(map[string]any); ok && r["logger"] == "shop.http" && request["agent"] == agent &&
-			request["method"] == method && request["path"] == path && request["status"] == float64(status) {
+		if r["logger"] == "shop.http" && r["agent"] == agent &&
+			r["method"] == method && r["path"] == path && r["status"] == float64(status) {
 			return r["level"].(string)
 		}
 	}
@@ -182,15 +182,15 @@ func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
 	}{
 		{"POST", "/orders", 201, "INFO"},
 		{"GET", fmt.Sprintf("/orders/%d", placed.ID), 200, "INFO"},
-		{"GET", "/orders/0", 404, "WARN"},
+		{"GET", "/orders/0", 404, "INFO"},
 		{"GET", "/broken", 500, "ERROR"},
-		{"DELETE", "/orders/1", 404, "WARN"},
+		{"DELETE", "/orders/1", 404, "INFO"},
 	} {
 		if level := access(records, "test", want.method, want.path, want.status); level != want.level {
 			t.Errorf("%s %s is logged at level %q; want %s", want.method, want.path, level, want.level)
 		}
 	}
-	for _, message := range []string{"shop opened", "query", "slow query", "order placed", "request"} {
+	for _, message := range []string{"shop opened", "query", "slow query", "order placed", "http request"} {
 		found := false
 		for _, r := range records {
 			found = found || r["msg"] == message
@@ -202,8 +202,33 @@ func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
 	if !strings.Contains(s.stderr.String(), "charge card: payment provider: connection refused") {
 		t.Errorf("the console does not show the error:\n%s", s.stderr.String())
 	}
-	if strings.Contains(s.stderr.String(), " DBG ") {
-		t.Errorf("the console shows debug records:\n%s", s.stderr.String())
+	checkStories(t, s.stderr.String())
+}
+
+var requestID = regexp.MustCompile(`request_id=(\S+) `)
+
+// checkStories checks that the console has the debug records of the requests
+// that failed or took long, and of no other.
+func checkStories(t *testing.T, console string) {
+	t.Helper()
+	told := map[string]bool{} // whether a request has debug records
+	for line := range strings.Lines(console) {
+		id := requestID.FindStringSubmatch(line)
+		if id == nil {
+			continue // not of a request
+		}
+		if strings.Contains(line, " DBG ") {
+			told[id[1]] = true
+		}
+		if strings.Contains(line, "path=") { // the last one
+			want := strings.Contains(line, "path=/broken ") || strings.Contains(line, "path=/slow ")
+			if told[id[1]] != want {
+				t.Errorf("that this request has debug records is %v, want %v: %s", told[id[1]], want, line)
+			}
+		}
+	}
+	if len(told) < 2 {
+		t.Errorf("the console has the debug records of %d requests; want two or more:\n%s", len(told), console)
 	}
 }
 
@@ -322,7 +347,7 @@ func TestDemo_countsLostRecords(t *testing.T) {
 	if code != 3 {
 		t.Errorf("exit %d; want 3", code)
 	}
-	if !regexp.MustCompile(`(?m)^console written=0 lost=[1-9]\d*$`).MatchString(stdout.String()) {
+	if !regexp.MustCompile(`(?m)^console written=0 lost=[1-9]\d* discarded=\d+$`).MatchString(stdout.String()) {
 		t.Errorf("the summary does not tell of lost records:\n%s", stdout.String())
 	}
 }
@@ -339,14 +364,14 @@ func TestFinish_countsRecordsTheFileLost(t *testing.T) {
 	file := &logFile{File: readOnly}
 	var stdout, stderr output
 	var reported []error
-	h := pipeline(&stderr, file, func(err error) { reported = append(reported, err) })
+	h, _ := pipeline(&stderr, file, func(err error) { reported = append(reported, err) })
 	slog.New(h).Info("order placed")
 
 	var lost *lostError
 	if err := finish(h, file, &stdout); !errors.As(err, &lost) || lost.records != 1 {
 		t.Errorf("finish returned %v; want one lost record", err)
 	}
-	if want := "file written=0 lost=1 path=" + path + "\nconsole written=1\n"; stdout.String() != want {
+	if want := "file written=0 lost=1 path=" + path + "\nconsole written=1 discarded=0\n"; stdout.String() != want {
 		t.Errorf("got summary:\n%swant:\n%s", stdout.String(), want)
 	}
 	var pathErr *os.PathError
