@@ -1,0 +1,123 @@
+package redact_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/slogworks/slogworks/redact"
+)
+
+// FuzzHandler_JSON logs a document as text and compares what arrives with what
+// encoding/json makes of it.
+func FuzzHandler_JSON(f *testing.F) {
+	for _, doc := range []string{
+		`{"password":"x"}`, `{"a":{"password":{"b":[1,"]"]},"c":null}}`, `[ {"to\u006ben" : 1 , "b":true } ,2]`, `{"a":"{\"password\":1}"}`,
+		`{"password":"x"`, `{}`, `[]`, `[[],{}]`, `{"":0}`, `{"password":-1.5e3,"password":"\\\""}`, "{\"\xff\":\"\xff\"}", `[{"password":1}, "a"`, "\t{\"cookie\"\n:\r{}}", "[",
+		`{"a":[{"token":[{"x":"}"}]}],"b":1}`, strings.Repeat("[", 20000),
+	} {
+		f.Add(doc, false)
+		f.Add(doc, true)
+	}
+	f.Fuzz(func(t *testing.T, doc string, remove bool) {
+		var line bytes.Buffer
+		logger := slog.New(redact.New(slog.NewJSONHandler(&line, nil), &redact.Options{Keys: []string{"password", "token", "cookie"}, Text: "***", Remove: remove}))
+		logger.Info("m", "doc", doc, "raw", json.RawMessage(doc), "bytes", []byte(doc))
+		var got struct {
+			Doc   string
+			Raw   any
+			Bytes []byte
+		}
+		if err := unmarshal(line.Bytes(), &got); err != nil {
+			t.Fatalf("%v: %s", err, &line)
+		}
+		var tree any
+		if unmarshal([]byte(doc), &tree) != nil {
+			return
+		}
+		want, whole := expand(tree)
+		if !whole {
+			return
+		}
+		want = redacted(want, remove)
+		results := []any{got.Raw}
+		if begins(doc) {
+			results = append(results, got.Doc, string(got.Bytes))
+		}
+		for _, result := range results {
+			if is, _ := expand(result); !reflect.DeepEqual(is, want) {
+				t.Errorf("%s is %v, want %v", doc, is, want)
+			}
+		}
+	})
+}
+
+func begins(text string) bool {
+	text = strings.TrimLeft(text, " \t\r\n")
+	return text != "" && (text[0] == '{' || text[0] == '[')
+}
+
+// expand puts what JSON text stands for in the place of the text. It reports
+// false if there is text that only begins like JSON.
+func expand(x any) (expanded any, whole bool) {
+	whole = true
+	switch x := x.(type) {
+	case map[string]any:
+		for key, value := range x {
+			inner, ok := expand(value)
+			x[key], whole = inner, whole && ok && !begins(key)
+		}
+	case []any:
+		for i := range x {
+			inner, ok := expand(x[i])
+			x[i], whole = inner, whole && ok
+		}
+	case string:
+		if begins(x) {
+			var inner any
+			if unmarshal([]byte(x), &inner) != nil {
+				return x, false
+			}
+			return expand(inner)
+		}
+	}
+	return x, whole
+}
+
+// unmarshal leaves numbers as they are written, for many are too large.
+func unmarshal(doc []byte, x any) error {
+	if !json.Valid(doc) {
+		return errors.New("not JSON")
+	}
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.UseNumber()
+	return dec.Decode(x)
+}
+
+// redacted is the plain way to redact what encoding/json read.
+func redacted(x any, remove bool) any {
+	switch x := x.(type) {
+	case map[string]any:
+		for key, value := range x {
+			name := strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(key[strings.LastIndexByte(key, '.')+1:]))
+			whole := strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(key))
+			switch isSecret := map[string]bool{"password": true, "token": true, "cookie": true}; {
+			case !isSecret[name] && !isSecret[whole]:
+				x[key] = redacted(value, remove)
+			case remove:
+				delete(x, key)
+			default:
+				x[key] = "***"
+			}
+		}
+	case []any:
+		for i := range x {
+			x[i] = redacted(x[i], remove)
+		}
+	}
+	return x
+}
