@@ -14,6 +14,11 @@
 //     encode once
 //   - context, package slogctx: attributes, processors and handlers carried by
 //     a context
+//   - context/httplog: requests to a net/http server
+//   - fingerscrossed: records held until it is known whether they are needed
+//   - levels: a level per logger, changed while the program runs
+//   - redact: secrets out of records
+//   - limit: storms and repeats cut short and counted
 //   - queue: hand-off to a slow handler, off the caller's path
 //   - sinks/console: records for people, in colour on a terminal
 //   - sinks/memory: records for unit tests

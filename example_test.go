@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +17,10 @@ import (
 	slogmulti "github.com/samber/slog-multi"
 
 	"github.com/slogworks/slogworks"
+	slogctx "github.com/slogworks/slogworks/context"
+	"github.com/slogworks/slogworks/context/httplog"
 	"github.com/slogworks/slogworks/fanout"
+	"github.com/slogworks/slogworks/fingerscrossed"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/console"
 	"github.com/slogworks/slogworks/sinks/memory"
@@ -94,6 +99,32 @@ func ExamplePredicate() {
 	logger.Info("nobody asked for this")
 	fmt.Println(audit.Len(), errors.Len())
 	// Output: 1 1
+}
+
+// A request that works leaves a line in the log; of one that fails, or for which
+// something is logged at slog.LevelError, there is everything.
+func Example_requests() {
+	var out strings.Builder
+	debug := &slog.HandlerOptions{Level: slog.LevelDebug}
+
+	scopes := fingerscrossed.New(slog.NewJSONHandler(&out, debug), nil)
+	logger := slog.New(slogctx.New(scopes, nil))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /orders/{id}", func(w http.ResponseWriter, r *http.Request) {
+		logger.DebugContext(r.Context(), "looking for the order") // kept in memory, written if the request fails
+		if r.PathValue("id") == "7" {
+			http.Error(w, "the database is gone", http.StatusInternalServerError)
+		}
+	})
+	service := httplog.New(mux, &httplog.Options{Logger: logger, Scopes: scopes})
+
+	for _, order := range []string{"6", "7"} {
+		service.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders/"+order, nil))
+		fmt.Println("order", order+":", strings.Count(out.String(), "\n"), "lines so far")
+	}
+	// Output:
+	// order 6: 1 lines so far
+	// order 7: 3 lines so far
 }
 
 // A closure makes a middleware of slog-multi's of any constructor, and keeps

@@ -3,6 +3,7 @@ module github.com/slogworks/slogworks/bench
 go 1.26.0
 
 require (
+	github.com/go-chi/httplog/v3 v3.3.0
 	github.com/phuslu/log v1.0.121
 	github.com/rs/zerolog v1.35.1
 	github.com/samber/slog-multi v1.8.0
@@ -13,6 +14,7 @@ require (
 
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
+	github.com/go-chi/chi/v5 v5.1.0 // indirect
 	github.com/lmittmann/tint v1.2.1 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
