@@ -189,10 +189,12 @@ func (r *rules) inText(at *branch, text string) (clean string, differs bool) {
 
 const space = " \t\r\n"
 
+// beginsLikeJSON reports whether text begins like a JSON object or array, or
+// like a JSON string, in which one may be.
 func beginsLikeJSON(text string) bool {
 	for i := range len(text) {
 		switch text[i] {
-		case '{', '[':
+		case '{', '[', '"':
 			return true
 		case ' ', '\t', '\r', '\n':
 		default:
@@ -207,5 +209,15 @@ func beginsLikeJSON(text string) bool {
 func isCutJSON(text string) bool {
 	text = strings.TrimLeft(text, space)
 	inner := strings.TrimLeft(text[1:], space)
-	return inner != "" && (inner[0] == '"' || text[0] == '[' && (inner[0] == '{' || inner[0] == '['))
+	if inner == "" {
+		return false
+	}
+	next := `"'\` // quotes of another language, or with what escaped them
+	switch text[0] {
+	case '[':
+		next = `"'\{[`
+	case '"':
+		next = "{["
+	}
+	return strings.IndexByte(next, inner[0]) >= 0
 }

@@ -16,6 +16,7 @@ import (
 // encoding/json makes of it.
 func FuzzHandler_JSON(f *testing.F) {
 	for _, doc := range []string{
+		`"{\"password\":\"x\"}"`, `"\"[{\\\"password\\\":1}]\""`, `"{\"password\":\"x`, `"plain"`, `"x`,
 		`{"password":"x"}`, `{"a":{"password":{"b":[1,"]"]},"c":null}}`, `[ {"to\u006ben" : 1 , "b":true } ,2]`, `{"a":"{\"password\":1}"}`,
 		`{"password":"x"`, `{}`, `[]`, `[[],{}]`, `{"":0}`, `{"password":-1.5e3,"password":"\\\""}`, "{\"\xff\":\"\xff\"}", `[{"password":1}, "a"`, "\t{\"cookie\"\n:\r{}}", "[",
 		`{"a":[{"token":[{"x":"}"}]}],"b":1}`, strings.Repeat("[", 20000),
@@ -58,7 +59,7 @@ func FuzzHandler_JSON(f *testing.F) {
 
 func begins(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
-	return text != "" && (text[0] == '{' || text[0] == '[')
+	return text != "" && strings.IndexByte("{[\"", text[0]) >= 0
 }
 
 // expand puts what JSON text stands for in the place of the text. It reports
@@ -120,4 +121,31 @@ func redacted(x any, remove bool) any {
 		}
 	}
 	return x
+}
+
+func TestHandler_masksWhatLooksLikeJSONAndNamesASecret(t *testing.T) {
+	for text, secret := range map[string]bool{
+		`{"password":"x"`:                true,
+		`[{"password":"x"},`:             true,
+		"{\"password\":1}\n{\"a\":2}":    true,
+		`{\"password\":\"x\"}`:           true,
+		`{'password': 'x'}`:              true,
+		`"{\"password\":\"x`:             true,
+		`{"user":"x"`:                    false,
+		`[http] token: expired`:          false,
+		`"quoted" words, token: expired`: false,
+		`"`:                              false,
+		`{`:                              false,
+	} {
+		want := text
+		if secret {
+			want = redact.Redacted
+		}
+		var line bytes.Buffer
+		slog.New(redact.New(slog.NewJSONHandler(&line, nil), nil)).Info("m", "k", text)
+		var got struct{ K string }
+		if json.Unmarshal(line.Bytes(), &got); got.K != want {
+			t.Errorf("%s became %s, want %s", text, got.K, want)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slogworks/slogworks/internal/chain"
@@ -47,10 +48,10 @@ func (r *rules) isSecret(t reflect.Type) bool {
 	}
 }
 
-// typesIn returns branches to all that is a secret in x by its type, under the
-// names that JSON has for it, or nil if nothing is.
+// typesIn returns branches to all that is a secret in x by its type or by its
+// name in Go, under the names that JSON has for it, or nil if nothing is.
 func (r *rules) typesIn(x any) *branch {
-	if _, ok := x.(*chain.Frozen); ok || len(r.types) == 0 {
+	if _, ok := x.(*chain.Frozen); ok || len(r.types) == 0 && !r.mayRename(reflect.TypeOf(x)) {
 		return nil
 	}
 	s := typeSearch{rules: r, above: map[address]bool{}}
@@ -64,6 +65,12 @@ func (r *rules) typesIn(x any) *branch {
 type typeSearch struct {
 	rules *rules
 	above map[address]bool // what leads to the value that is looked at
+	// opaque is set in what prints itself, whose fields may have nothing to do
+	// with what it prints.
+	opaque bool
+	// hidden is set in what is not exported: encoding/json leaves it out, and fmt
+	// follows no pointers in it. Whoever changes what is behind them may do so.
+	hidden bool
 }
 
 type address struct {
@@ -82,6 +89,9 @@ func (s *typeSearch) inside(v reflect.Value, at *branch) (found bool) {
 		at.end = true
 		return true
 	}
+	if !holds(t) || len(s.rules.types) == 0 && !s.rules.mayRename(t) {
+		return false
+	}
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice:
 		if v.IsNil() {
@@ -94,9 +104,12 @@ func (s *typeSearch) inside(v reflect.Value, at *branch) (found bool) {
 		s.above[here] = true
 		defer delete(s.above, here)
 	}
-	if printsItself(t) {
+	if printsItself(t) && !s.hidden {
 		// Nobody knows what it prints of what it holds.
+		was := s.opaque
+		s.opaque = true
 		found = s.below(v, new(branch))
+		s.opaque = was
 		at.end = at.end || found
 		return found
 	}
@@ -105,7 +118,9 @@ func (s *typeSearch) inside(v reflect.Value, at *branch) (found bool) {
 
 func (s *typeSearch) below(v reflect.Value, at *branch) (found bool) {
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Pointer:
+		return !s.hidden && s.inside(v.Elem(), at)
+	case reflect.Interface:
 		return s.inside(v.Elem(), at)
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -124,10 +139,8 @@ func (s *typeSearch) below(v reflect.Value, at *branch) (found bool) {
 			}
 		}
 	case reflect.Slice, reflect.Array:
-		if !holds(v.Type().Elem()) {
-			found = s.rules.isSecret(v.Type().Elem()) && v.Len() > 0
-			at.end = at.end || found
-			return found
+		if v.Len() == 0 || !holds(v.Type().Elem()) && !s.rules.isSecret(v.Type().Elem()) {
+			return false
 		}
 		for i := range v.Len() {
 			if s.inside(v.Index(i), at) {
@@ -139,21 +152,91 @@ func (s *typeSearch) below(v reflect.Value, at *branch) (found bool) {
 }
 
 func (s *typeSearch) inField(f reflect.StructField, v reflect.Value, at *branch) bool {
-	tag := f.Tag.Get("json")
-	name, _, _ := strings.Cut(tag, ",")
+	name, tagged := jsonName(f)
 	switch {
-	case tag == "-" || !f.IsExported() && !f.Anonymous:
+	case name == "":
+		if len(s.rules.types) == 0 {
+			return false
+		}
+		was := s.hidden
+		s.hidden = was || !s.opaque && !f.IsExported()
+		defer func() { s.hidden = was }()
 		return s.inside(v, new(branch))
-	case name != "":
-	case f.Anonymous && isStruct(f.Type):
+	case f.Anonymous && !tagged && isStruct(f.Type):
 		// encoding/json writes its fields as if they were those of the outer
 		// struct. If all of them are secret, so is that, for their names are not
 		// known.
 		return s.inside(v, at)
-	default:
-		name = f.Name
 	}
-	return s.inNamed(name, v, at)
+	inner := new(branch)
+	if !s.opaque && s.rules.isRenamed(f) {
+		inner.end = true
+	} else if !s.inside(v, inner) {
+		return false
+	}
+	at.graft(name, inner)
+	at.graft(f.Name, inner) // which encoding/json takes if the tag's is no good
+	return true
+}
+
+// jsonName returns the name that the field asks encoding/json for, or "" if it is
+// left out, and whether a tag says so.
+func jsonName(f reflect.StructField) (name string, tagged bool) {
+	tag := f.Tag.Get("json")
+	name, _, _ = strings.Cut(tag, ",")
+	switch {
+	case tag == "-" || !f.IsExported() && !f.Anonymous:
+		return "", false
+	case name == "":
+		return f.Name, false
+	}
+	return name, true
+}
+
+// isRenamed reports whether the field has a key of a secret as its name in Go,
+// and another in JSON.
+func (r *rules) isRenamed(f reflect.StructField) bool {
+	name, tagged := jsonName(f)
+	if !tagged || name == f.Name {
+		return false
+	}
+	secret, _ := r.key(nil, f.Name)
+	return secret
+}
+
+// mayRename reports whether a value of type t can hold a field that isRenamed is
+// true of.
+func (r *rules) mayRename(t reflect.Type) bool {
+	if !holds(t) {
+		return false
+	}
+	if known, ok := r.renaming.Load(t); ok {
+		return known.(bool)
+	}
+	may := r.renames(t, map[reflect.Type]bool{})
+	r.renaming.Store(t, may)
+	return may
+}
+
+func (r *rules) renames(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] || printsItself(t) {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Array:
+		return r.renames(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if name, _ := jsonName(f); name != "" && (r.isRenamed(f) || r.renames(f.Type, seen)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isStruct(t reflect.Type) bool {
@@ -165,24 +248,32 @@ func isStruct(t reflect.Type) bool {
 
 // inEntry looks at what a map has under a key.
 func (s *typeSearch) inEntry(key, v reflect.Value, at *branch) bool {
-	if key.Kind() == reflect.String && !printsItself(key.Type()) {
-		return s.inNamed(key.String(), v, at)
-	}
-	found := s.inside(v, new(branch))
-	at.end = at.end || found
-	return found
-}
-
-func (s *typeSearch) inNamed(name string, v reflect.Value, at *branch) bool {
 	inner := new(branch)
 	if !s.inside(v, inner) {
 		return false
 	}
-	for part := range strings.SplitSeq(name, ".") {
-		at = at.grow(simple(part))
+	switch {
+	case printsItself(key.Type()):
+		at.end = true
+	case key.Kind() == reflect.String:
+		at.graft(key.String(), inner)
+	case key.CanInt():
+		at.graft(strconv.FormatInt(key.Int(), 10), inner)
+	case key.CanUint():
+		at.graft(strconv.FormatUint(key.Uint(), 10), inner)
+	default:
+		at.end = true
 	}
-	at.merge(inner)
 	return true
+}
+
+// graft makes the other branch, which may not be used otherwise then, a part of
+// b, under a name.
+func (b *branch) graft(name string, other *branch) {
+	for part := range strings.SplitSeq(name, ".") {
+		b = b.grow(simple(part))
+	}
+	b.merge(other)
 }
 
 func (b *branch) merge(other *branch) {

@@ -92,8 +92,8 @@ func simplify(name []byte, at *branch, key string) (_ []byte, last int, below *b
 }
 
 func (b *branch) follow(part []byte) *branch {
-	if b == nil {
-		return nil
+	if b == nil || b.end { // all below a secret is one
+		return b
 	}
 	return b.next[string(part)]
 }

@@ -93,13 +93,14 @@ func (p printed) frozen() *chain.Frozen {
 	return chain.Freeze(slog.AnyValue(p)).Any().(*chain.Frozen)
 }
 
-// inPrinted redacts what is printed of a value; typed leads to secrets in it. In the text nobody can tell where a secret ends, so if there
-// may be one, JSON is the text.
+// inPrinted redacts what is printed of a value; typed leads to secrets in it. In
+// the text nobody can tell where a secret ends, so if there may be one, JSON is
+// the text.
 func (r *rules) inPrinted(at *branch, typed *branch, was printed) (is printed, differs bool) {
 	is = was
 	is.json, differs = r.inDocument(at, typed, was.json)
 	isContainer := bytes.HasPrefix(is.json, []byte("{")) || bytes.HasPrefix(is.json, []byte("["))
-	if differs || typed != nil || isContainer && r.anchored || r.isNamedIn(was.text) {
+	if differs || typed != nil || r.anchored && (isContainer || isPrintedContainer(was.text)) || r.isNamedIn(was.text) {
 		is.text = string(is.json)
 		if !isContainer {
 			is.text = unquote(is.json)
@@ -108,4 +109,9 @@ func (r *rules) inPrinted(at *branch, typed *branch, was printed) (is printed, d
 		is.text, _ = r.inText(at, was.text)
 	}
 	return is, differs || is.text != was.text
+}
+
+// isPrintedContainer reports whether text looks as fmt prints what holds values.
+func isPrintedContainer(text string) bool {
+	return strings.HasPrefix(text, "map[") || text != "" && strings.IndexByte("{[&", text[0]) >= 0
 }

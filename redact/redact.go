@@ -62,15 +62,18 @@ type Options struct {
 	// do the separators "-", "_", "." and space: "api_key" is also "API-Key"
 	// and "apiKey". A key with dots is also known by what follows the last one,
 	// so that "password" covers "db.password"; "password" does not cover
-	// "db_password". Keys of maps and of JSON, and fields of structs, count too.
-	// Nil means CommonKeys(); an empty slice that is not nil means none.
+	// "db_password". Keys of maps and of JSON, and fields of structs, count too,
+	// a field by its name in Go as well as by that in JSON. Letters that only
+	// look alike are others. Nil means CommonKeys(); an empty slice that is not
+	// nil means none.
 	Keys []string
 
 	// Paths are keys of secrets with the groups they stand in, outermost
 	// first, separated by dots: "req.headers.authorization". The path starts
 	// outside all groups and runs through WithGroup, groups, structs, maps and
 	// keys with dots alike; lists are passed through, so that "users.name" is
-	// the name of every user. Case, "-", "_" and space do not matter.
+	// the name of every user. Case, "-", "_" and space do not matter. All below
+	// a path is secret. A field of a struct has its name in JSON here.
 	Paths []string
 
 	// KeyPatterns match keys of secrets, as they are written and without their
@@ -81,14 +84,16 @@ type Options struct {
 	// strings and keys inside of structs and maps, and what a value prints of
 	// itself. Only the match is masked. A group named "secret", as in
 	// `Bearer (?P<secret>\S+)`, narrows that down to what the group matched;
-	// other groups mean nothing. Numbers are not text.
+	// other groups mean nothing. Numbers are not text. Passwords in URLs need a
+	// pattern: `://[^/\s:@]*:(?P<secret>[^/\s@]+)@`.
 	ValuePatterns []*regexp.Regexp
 
 	// Types are Go types whose values are secrets, behind pointers and inside
 	// of structs, maps and slices too; an interface type stands for all types
 	// that implement it. An error is as secret as any error that it wraps. A
 	// list with such an element is masked as a whole, and so is a value with
-	// its own MarshalJSON or MarshalText that holds one.
+	// its own MarshalJSON or MarshalText that holds one. To find these, fields
+	// that are not exported are read too, without the locks that methods take.
 	//
 	// Types that slog has a Kind for, such as string and time.Time, cannot be
 	// told from others: New panics.
@@ -128,14 +133,14 @@ type Options struct {
 // value's type. If there is a secret inside, or the name of one in what fmt
 // prints of unexported fields, slog.TextHandler prints the value as JSON does.
 // With a ValuePattern that begins or ends at the end of a text, as "^" and "$"
-// have it, it does so for each value that JSON has braces or brackets for. An
-// error without a secret stays the error it is; one with a secret
+// have it, it does so for each value that JSON or fmt has braces or brackets
+// for. An error without a secret stays the error it is; one with a secret
 // becomes an error with another text, that wraps nothing.
 //
-// Strings and bytes that hold a JSON object or array are looked into. If they
-// begin like one and are not, they are masked as a whole if the name of a
-// secret is in them. Base64, other encodings, and bytes inside of a struct,
-// which encoding/json writes in base64, are not looked into.
+// Strings and bytes that hold a JSON object, array or string are looked into. If
+// they begin like one and are not, they are masked as a whole if the name of a
+// secret is in them. Base64, other encodings, and bytes behind a pointer or
+// inside of a struct, which encoding/json writes in base64, are not looked into.
 type Handler struct {
 	next  slog.Handler
 	rules *rules

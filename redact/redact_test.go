@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -185,17 +186,20 @@ func TestHandler_findsSecretsByPath(t *testing.T) {
 		log  func(*slog.Logger)
 		want string
 	}{
-		"in groups":                 {info(slog.Group("req", headers)), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
-		"in WithGroup":              {func(l *slog.Logger) { l.WithGroup("req").Info("m", headers) }, `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
-		"in both and With":          {func(l *slog.Logger) { l.WithGroup("req").WithGroup("Headers").With("authorization", 1).Info("m") }, `"req":{"Headers":{"authorization":"***"}}`},
-		"in a key with dots":        {info("req.headers.authorization", "hunter2", slog.Group("req", "headers.authorization", 1)), `"req.headers.authorization":"***","req":{"headers.authorization":"***"}`},
-		"in a group without a name": {info(slog.Group("req", slog.Group("", headers))), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
-		"behind a LogValuer":        {info(slog.Any("req", valuer{slog.GroupValue(headers)})), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
-		"in a map":                  {info("req", map[string]any{"headers": map[string][]string{"Authorization": {"hunter2"}}}), `"req":{"headers":{"Authorization":"***"}}`},
-		"in lists":                  {info("req", map[string]any{"headers": []any{map[string]any{"authorization": "hunter2"}, 1}}), `"req":{"headers":[{"authorization":"***"},1]}`},
-		"in JSON text":              {info("req", `{"headers":{"authorization":1}}`), `"req":"{\"headers\":{\"authorization\":\"***\"}}"`},
-		"of a whole group":          {info(slog.Group("user", "name", "bob")), `"user":"***"`},
-		"nowhere else":              {info("authorization", 1, headers, slog.Group("x", "user", 1, slog.Group("req", headers))), `"authorization":1,"headers":{"Authorization":"hunter2","accept":"*/*"},"x":{"user":1,"req":{"headers":{"Authorization":"hunter2","accept":"*/*"}}}`},
+		"in groups":                   {info(slog.Group("req", headers)), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
+		"in WithGroup":                {func(l *slog.Logger) { l.WithGroup("req").Info("m", headers) }, `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
+		"in both and With":            {func(l *slog.Logger) { l.WithGroup("req").WithGroup("Headers").With("authorization", 1).Info("m") }, `"req":{"Headers":{"authorization":"***"}}`},
+		"in a key with dots":          {info("req.headers.authorization", "hunter2", slog.Group("req", "headers.authorization", 1)), `"req.headers.authorization":"***","req":{"headers.authorization":"***"}`},
+		"in a group without a name":   {info(slog.Group("req", slog.Group("", headers))), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
+		"behind a LogValuer":          {info(slog.Any("req", valuer{slog.GroupValue(headers)})), `"req":{"headers":{"Authorization":"***","accept":"*/*"}}`},
+		"in a map":                    {info("req", map[string]any{"headers": map[string][]string{"Authorization": {"hunter2"}}}), `"req":{"headers":{"Authorization":"***"}}`},
+		"in lists":                    {info("req", map[string]any{"headers": []any{map[string]any{"authorization": "hunter2"}, 1}}), `"req":{"headers":[{"authorization":"***"},1]}`},
+		"in JSON text":                {info("req", `{"headers":{"authorization":1}}`), `"req":"{\"headers\":{\"authorization\":\"***\"}}"`},
+		"of a whole group":            {info(slog.Group("user", "name", "bob")), `"user":"***"`},
+		"below it in a key with dots": {info("user.name", "bob", "user.a.b", 1, slog.Group("x", "user.name", 2)), `"user.name":"***","user.a.b":"***","x":{"user.name":2}`},
+		"below it in a key of JSON":   {info("req", `{"headers.authorization.x":1}`), `"req":"{\"headers.authorization.x\":\"***\"}"`},
+		"below it in WithGroup":       {func(l *slog.Logger) { l.WithGroup("user.a").Info("m", "b", 1) }, `"user.a":{"b":"***"}`},
+		"nowhere else":                {info("authorization", 1, headers, slog.Group("x", "user", 1, slog.Group("req", headers))), `"authorization":1,"headers":{"Authorization":"hunter2","accept":"*/*"},"x":{"user":1,"req":{"headers":{"Authorization":"hunter2","accept":"*/*"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := *opts
@@ -246,6 +250,14 @@ func TestHandler_masksWhatPatternsMatchInText(t *testing.T) {
 			hidden string
 		}{1, "1234-5678"}), `{"msg":"m","a":{"A":1}}`, `msg=m a="{\"A\":1}"`)
 	})
+}
+
+func TestHandler_masksPasswordsInURLs(t *testing.T) {
+	opts := &redact.Options{ValuePatterns: patterns(`://[^/\s:@]*:(?P<secret>[^/\s@]+)@`)}
+	u := &url.URL{Scheme: "https", User: url.UserPassword("bob", "hunter2"), Host: "example.com"}
+	check(t, opts, info("text", u.String(), "url", u),
+		`{"msg":"m","text":"https://bob:[REDACTED]@example.com","url":{"Scheme":"https","Opaque":"","User":{},"Host":"example.com","Path":"","Fragment":"","RawQuery":"","RawPath":"","RawFragment":"","ForceQuery":false,"OmitHost":false}}`,
+		`msg=m text=https://bob:[REDACTED]@example.com url=https://bob:[REDACTED]@example.com`)
 }
 
 func TestHandler_leavesWhatIsNoSecret(t *testing.T) {

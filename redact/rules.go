@@ -6,10 +6,11 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
-// rules are Options made ready. They never change.
+// rules are Options made ready. They never change but for what they remember.
 type rules struct {
 	keys        map[string]struct{} // simplified
 	paths       *branch
@@ -19,6 +20,7 @@ type rules struct {
 	patterns    []pattern
 	anchored    bool // a pattern is
 	types       []reflect.Type
+	renaming    sync.Map // what mayRename says of a reflect.Type
 	text        string
 	mask        func(string) string
 	remove      bool

@@ -155,8 +155,9 @@ func (r *rules) any(at *branch, value slog.Value) (slog.Value, verdict) {
 		return value, kept
 	case error:
 		return r.err(at, x)
-	case []byte:
-		if text, differs := r.inText(at, string(x)); differs {
+	}
+	if b, ok := bytesIn(x); ok {
+		if text, differs := r.inText(at, string(b)); differs {
 			return slog.AnyValue([]byte(text)), changed
 		}
 		return value, kept
@@ -191,6 +192,19 @@ func (r *rules) raw(at *branch, raw json.RawMessage) (slog.Value, verdict) {
 		return slog.AnyValue(json.RawMessage(doc)), changed
 	}
 	return slog.AnyValue(raw), kept
+}
+
+// bytesIn returns the bytes of a byte slice of whatever type that does not print
+// itself, and so prints as any other.
+func bytesIn(x any) (b []byte, ok bool) {
+	if b, ok = x.([]byte); ok {
+		return b, true
+	}
+	t := reflect.TypeOf(x)
+	if t.Kind() != reflect.Slice || t.Elem().Kind() != reflect.Uint8 || printsItself(t) {
+		return nil, false
+	}
+	return reflect.ValueOf(x).Bytes(), true
 }
 
 func isComposite(x any) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -18,6 +19,103 @@ import (
 	"github.com/slogworks/slogworks/internal/chain"
 	"github.com/slogworks/slogworks/redact"
 )
+
+func TestHandler_findsFieldsByTheirNameInGo(t *testing.T) {
+	type renamed struct {
+		User     string
+		Password string `json:"pw"`
+	}
+	type next struct{ Next *renamed }
+	type selfPrinting struct {
+		textKey
+		Password string `json:"pw"`
+	}
+	secret := renamed{"bob", "hunter2"}
+	for what, test := range map[string]struct {
+		value any
+		want  string
+	}{
+		"in a struct":               {secret, `{"User":"bob","pw":"[REDACTED]"}`},
+		"behind a pointer":          {next{&secret}, `{"Next":{"User":"bob","pw":"[REDACTED]"}}`},
+		"behind an interface":       {map[string]any{"x": []any{&secret, 1}}, `{"x":[{"User":"bob","pw":"[REDACTED]"},1]}`},
+		"in an embedded one":        {struct{ renamed }{secret}, `{"User":"bob","pw":"[REDACTED]"}`},
+		"in a map by numbers":       {map[int]renamed{1: secret}, `{"1":{"User":"bob","pw":"[REDACTED]"}}`},
+		"not if it is omitted":      {struct{ A, B any }{1, struct{ x any }{secret}}, `{"A":1,"B":{}}`},
+		"not in what prints itself": {map[string]any{"x": selfPrinting{textKey{"shown"}, "hunter2"}}, `{"x":"shown"}`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			for _, opts := range []*redact.Options{nil, {Types: []reflect.Type{reflect.TypeFor[pin]()}}} {
+				check(t, opts, info("k", test.value), `{"msg":"m","k":`+test.want+`}`, "")
+				var w written
+				w.logger(opts).Info("m", "k", test.value)
+				if strings.Contains(w.text.String(), "hunter2") {
+					t.Errorf("text %s", &w.text)
+				}
+			}
+		})
+	}
+}
+
+// TestHandler_readsNothingThatNobodyPrints logs a value behind whose unexported
+// pointer others write, which is theirs to do.
+func TestHandler_readsNothingThatNobodyPrints(t *testing.T) {
+	type shared struct{ table map[string]any }
+	value := struct {
+		A      any
+		shared *shared
+	}{1, &shared{map[string]any{}}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			value.shared.table["x"] = i
+		}
+	}()
+	for _, opts := range []*redact.Options{nil, {Types: []reflect.Type{reflect.TypeFor[pin]()}}} {
+		for range 100 {
+			check(t, opts, info("k", value), `{"msg":"m","k":{"A":1}}`, "")
+		}
+	}
+	<-done
+}
+
+func TestHandler_findsSecretsInBytesOfAnyType(t *testing.T) {
+	type body []byte
+	check(t, nil, info("k", body(`{"password":"hunter2"}`)), `{"msg":"m","k":"eyJwYXNzd29yZCI6IltSRURBQ1RFRF0ifQ=="}`, `msg=m k="{\"password\":\"[REDACTED]\"}"`)
+	check(t, nil, info("k", body(`plain`)), `{"msg":"m","k":"cGxhaW4="}`, `msg=m k="plain"`)
+}
+
+// TestHandler_masksWhatAnchoredPatternsMatchInValuesWithoutJSON is about values
+// of which only slog.TextHandler prints what is in them.
+func TestHandler_masksWhatAnchoredPatternsMatchInValuesWithoutJSON(t *testing.T) {
+	opts := &redact.Options{ValuePatterns: patterns("^hunter2$")}
+	for what, value := range map[string]any{
+		"a struct with a function": struct {
+			A string
+			F func()
+		}{"hunter2", nil},
+		"a map by bools":               map[bool]string{true: "hunter2"},
+		"a list with NaN":              []any{math.NaN(), "hunter2"},
+		"a pointer":                    &struct{ A, B any }{"hunter2", math.NaN()},
+		"what has other words in JSON": jsonShown{"hunter2"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var w written
+			w.logger(opts).Info("m", "k", value)
+			if strings.Contains(w.text.String(), "hunter2") {
+				t.Errorf("text %s", &w.text)
+			}
+		})
+	}
+}
+
+type (
+	textKey   struct{ text string }
+	jsonShown struct{ A string }
+)
+
+func (k textKey) MarshalText() ([]byte, error)   { return []byte(k.text), nil }
+func (j jsonShown) MarshalJSON() ([]byte, error) { return []byte(`"shown"`), nil }
 
 type (
 	valuer     struct{ v slog.Value }
@@ -181,32 +279,38 @@ func TestHandler_findsSecretsByType(t *testing.T) {
 		reflect.TypeFor[pin](), reflect.TypeFor[PIN](), reflect.TypeFor[*typedError](), reflect.TypeFor[interface{ Vault() }](), reflect.TypeFor[hiddenText](),
 	}}
 	shared := &inner{B: 4711}
+	// staticcheck would not have such a tag in the source.
+	oddTag := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "A", Type: reflect.TypeFor[pin](), Tag: `json:"a'b"`}})).Elem()
+	oddTag.Field(0).SetInt(4711)
 	for what, test := range map[string]struct {
 		value any
 		want  string
 	}{
-		"a value":                       {pin(4711), `"***"`},
-		"a pointer":                     {new(pin), `"***"`},
-		"an interface":                  {vault{}, `"***"`},
-		"an interface of its pointer":   {pointerVault{}, `"***"`},
-		"a LogValuer":                   {vaultValuer{}, `"***"`},
-		"behind a LogValuer":            {valuer{slog.AnyValue(pin(4711))}, `"***"`},
-		"in a group":                    {slog.GroupValue(slog.Any("p", pin(4711))), `{"p":"***"}`},
-		"an error":                      {&typedError{}, `"***"`},
-		"an error that is wrapped":      {errors.Join(io.EOF, fmt.Errorf("x: %w", &typedError{})), `"***"`},
-		"a field":                       {inner{1, 4711}, `{"A":1,"b.c":"***"}`},
-		"an embedded field":             {outer{inner: inner{1, 4711}}, `{"A":1,"b.c":"***","List":null,"Map":null,"any":null}`},
-		"fields in a list":              {outer{List: []*inner{{A: 1}, {A: 2, B: 4711}}}, `{"A":0,"List":[{"A":1},{"A":2,"b.c":"***"}],"Map":null,"any":null}`},
-		"entries of a map":              {outer{Map: map[string]any{"x.y": map[name]pin{"p": 4711}, "z": "z"}}, `{"A":0,"List":null,"Map":{"x.y":{"p":"***"},"z":"z"},"any":null}`},
-		"keys of a map":                 {outer{Map: map[string]any{"x": map[pin]int{4711: 1}}}, `{"A":0,"List":null,"Map":{"x":"***"},"any":null}`},
-		"entries under odd keys":        {map[int]any{1: pin(4711), 2: 3}, `"***"`},
-		"an element":                    {outer{Any: []any{1, pin(4711)}}, `{"A":0,"List":null,"Map":null,"any":"***"}`},
-		"elements":                      {outer{Any: []pin{4711}}, `{"A":0,"List":null,"Map":null,"any":"***"}`},
-		"a struct with a marshaler":     {map[string]any{"m": opaque{pin(4711)}, "n": opaque{1}}, `{"m":"***","n":"opaque"}`},
-		"a type embedded whole":         {struct{ hiddenText }{}, `"***"`},
-		"what is there twice":           {outer{List: []*inner{shared}, Any: shared}, `{"A":0,"List":[{"A":0,"b.c":"***"}],"Map":null,"any":{"A":0,"b.c":"***"}}`},
-		"not a nil pointer in a struct": {struct{ E *url.URL }{}, `{"E":null}`},
-		"not another type":              {map[string]any{"a": name("b"), "c": []int{4711}}, `{"a":"b","c":[4711]}`},
+		"a value":                            {pin(4711), `"***"`},
+		"a pointer":                          {new(pin), `"***"`},
+		"an interface":                       {vault{}, `"***"`},
+		"an interface of its pointer":        {pointerVault{}, `"***"`},
+		"a LogValuer":                        {vaultValuer{}, `"***"`},
+		"behind a LogValuer":                 {valuer{slog.AnyValue(pin(4711))}, `"***"`},
+		"in a group":                         {slog.GroupValue(slog.Any("p", pin(4711))), `{"p":"***"}`},
+		"an error":                           {&typedError{}, `"***"`},
+		"an error that is wrapped":           {errors.Join(io.EOF, fmt.Errorf("x: %w", &typedError{})), `"***"`},
+		"a field":                            {inner{1, 4711}, `{"A":1,"b.c":"***"}`},
+		"an embedded field":                  {outer{inner: inner{1, 4711}}, `{"A":1,"b.c":"***","List":null,"Map":null,"any":null}`},
+		"fields in a list":                   {outer{List: []*inner{{A: 1}, {A: 2, B: 4711}}}, `{"A":0,"List":[{"A":1},{"A":2,"b.c":"***"}],"Map":null,"any":null}`},
+		"entries of a map":                   {outer{Map: map[string]any{"x.y": map[name]pin{"p": 4711}, "z": "z"}}, `{"A":0,"List":null,"Map":{"x.y":{"p":"***"},"z":"z"},"any":null}`},
+		"keys of a map":                      {outer{Map: map[string]any{"x": map[pin]int{4711: 1}}}, `{"A":0,"List":null,"Map":{"x":"***"},"any":null}`},
+		"entries under numbers":              {map[int]any{-1: pin(4711), 2: 3}, `{"-1":"***","2":3}`},
+		"entries under unsigned ones":        {map[uint8]any{1: pin(4711), 2: 3}, `{"1":"***","2":3}`},
+		"entries under keys with text":       {map[textKey]any{{"a"}: pin(4711)}, `"***"`},
+		"a field with a tag that is no name": {oddTag.Interface(), `{"A":"***"}`},
+		"an element":                         {outer{Any: []any{1, pin(4711)}}, `{"A":0,"List":null,"Map":null,"any":"***"}`},
+		"elements":                           {outer{Any: []pin{4711}}, `{"A":0,"List":null,"Map":null,"any":"***"}`},
+		"a struct with a marshaler":          {map[string]any{"m": opaque{pin(4711)}, "n": opaque{1}}, `{"m":"***","n":"opaque"}`},
+		"a type embedded whole":              {struct{ hiddenText }{}, `"***"`},
+		"what is there twice":                {outer{List: []*inner{shared}, Any: shared}, `{"A":0,"List":[{"A":0,"b.c":"***"}],"Map":null,"any":{"A":0,"b.c":"***"}}`},
+		"not a nil pointer in a struct":      {struct{ E *url.URL }{}, `{"E":null}`},
+		"not another type":                   {map[string]any{"a": name("b"), "c": []int{4711}}, `{"a":"b","c":[4711]}`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			check(t, opts, info("k", test.value), `{"msg":"m","k":`+test.want+`}`, "")
