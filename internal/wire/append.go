@@ -10,6 +10,10 @@ import (
 func (e *encoder) lit(s string) { e.buf = append(e.buf, s...) }
 
 func (e *encoder) time(t time.Time) {
+	const day = 24 * 60 * 60
+	if _, offset := t.Zone(); offset <= -day || offset >= day {
+		t = t.UTC() // RFC 3339 has no such zone
+	}
 	e.lit(`"`)
 	e.buf = t.AppendFormat(e.buf, time.RFC3339Nano)
 	e.lit(`"`)

@@ -168,7 +168,9 @@ func timeOf(v slog.Value) (time.Time, bool) {
 		// A float64 that counts seconds is no more exact than a microsecond.
 		switch f := v.Float64(); {
 		case math.Abs(f) < 1e11:
-			return time.UnixMicro(int64(math.Round(f * 1e6))), true
+			// As CPython does it; to round after multiplying is to round twice.
+			whole, part := math.Modf(f)
+			return time.Unix(int64(whole), int64(math.RoundToEven(part*1e6))*1e3), true
 		case math.Abs(f) < 1e14:
 			return time.UnixMicro(int64(math.Round(f * 1e3))), true
 		case math.Abs(f) < 1e17:

@@ -286,3 +286,13 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// The number is one for which to multiply and then to round is a microsecond
+// more; CPython's datetime.fromtimestamp has what is wanted.
+func TestReadJSON_readsSecondsAsCPythonDoes(t *testing.T) {
+	r, _, err := wire.ReadJSON([]byte(`{"time":1432767067.9050534,"level":"info","msg":"m"}`))
+	want := time.Date(2015, 5, 27, 22, 51, 7, 905_053_000, time.UTC)
+	if err != nil || !r.Time.Equal(want) {
+		t.Errorf("got %v, %v; want %v", r.Time.UTC(), err, want)
+	}
+}

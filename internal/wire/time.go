@@ -14,7 +14,7 @@ func parseTime(s string) (time.Time, bool) {
 	for digits < len(s) && isDigit(s[digits]) {
 		digits++
 	}
-	if digits < 4 || digits > 9 || len(s) < digits+len("-01-02T15:04:05Z") {
+	if digits < 4 || digits > maxYear || len(s) < digits+len("-01-02T15:04:05Z") {
 		return time.Time{}, false
 	}
 	year, rest := sign*atoi(s[:digits]), s[digits:]
@@ -36,6 +36,9 @@ func parseTime(s string) (time.Time, bool) {
 	}
 	return inZone(t, rest)
 }
+
+// maxYear is how many digits the year of the last time has that there is.
+const maxYear = 12
 
 // isClock reports whether s begins like -01-02T15:04:05.
 func isClock(s string) bool {

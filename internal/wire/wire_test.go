@@ -145,6 +145,8 @@ var values = map[string]any{
 	"time in a zone of seconds":   noon.In(time.FixedZone("X", 3208)),
 	"zero time":                   time.Time{},
 	"time far away":               time.Date(12345, 1, 1, 0, 0, 0, 1, time.UTC),
+	"time in the last year":       time.Unix(1<<62, 5).UTC(),
+	"time in the first year":      time.Unix(-1<<62, 5).UTC(),
 	"time long ago":               time.Date(-12, 1, 1, 0, 0, 0, 0, time.UTC),
 	"group":                       []slog.Attr{slog.Int("a", 1), slog.Group("b", "c", awkward), slog.Any("d", nil)},
 	"group with a nameless group": []slog.Attr{slog.Group("", "a", 1), slog.Int("b", 2)},
@@ -455,5 +457,26 @@ func TestAppendRecord_replaysAnyTree(t *testing.T) {
 		if checkReplays(t, node.Flatten(chain.FreezeRecord(r))); t.Failed() {
 			t.Fatalf("seed %d, flattened", seed)
 		}
+	}
+}
+
+// slog prints a time in any zone, so that there is a line for it that can be
+// read.
+func TestAppendRecord_timeInAZoneOfDays(t *testing.T) {
+	for _, hours := range []int{24, -24, 100, -100, 1 << 20} {
+		there := noon.In(time.FixedZone("", hours*3600))
+		r := slog.NewRecord(there, slog.LevelInfo, "m", 0)
+		r.AddAttrs(slog.Time("t", there))
+		got, _, err := wire.Decode(wire.AppendRecord(nil, r, wire.Origin{}, 0))
+		if err != nil {
+			t.Errorf("%d hours: %v", hours, err)
+			continue
+		}
+		got.Attrs(func(a slog.Attr) bool {
+			if !got.Time.Equal(noon) || !a.Value.Time().Equal(noon) {
+				t.Errorf("%d hours: %v, %v", hours, got.Time, a)
+			}
+			return true
+		})
 	}
 }
