@@ -5,6 +5,7 @@ package real
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -44,13 +45,19 @@ const limit = time.Minute
 // stdout. The test ends here if the program fails.
 func Output(t testing.TB, dir, path string, args ...string) string {
 	t.Helper()
+	return OutputOf(t, dir, nil, path, args...)
+}
+
+// OutputOf is Output of a program that reads stdin.
+func OutputOf(t testing.TB, dir string, stdin io.Reader, path string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	command := exec.CommandContext(ctx, path, args...)
 	command.Dir = dir
 	command.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
+	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
 	if err := command.Run(); err != nil {
 		t.Fatalf("%v: %v\n%s%s", command.Args, err, &stdout, &stderr)
 	}

@@ -90,6 +90,8 @@ type Appender struct {
 	gen     int64 // the generation that file is
 	header  int64 // how many bytes of it are the header
 	since   time.Time
+	moved   int
+	fresh   bool // the lock file was new or damaged, and the file was not looked at since
 	stalled bool // the lock was waited for in vain
 	closed  bool
 }
@@ -235,6 +237,12 @@ func (a *Appender) write(p []byte, r reservation) (n int, glued bool, err error)
 	}
 	n, err = a.file.Write(p)
 	if err != nil {
+		// Else a disk that is full for long would have the file rotated again
+		// and again, to the last backup that is kept. What is written stays
+		// reserved and not written: all look where their lines land then.
+		if r.n > 0 {
+			_ = a.ledger.cancel(r.end, r.n-n) // the next one who needs the ledger says what is wrong
+		}
 		return n, false, fmt.Errorf("sharedfile: %w", err)
 	}
 	if a.ledger.memory == nil {
@@ -285,17 +293,41 @@ func (a *Appender) Sync() error {
 	return a.file.Sync()
 }
 
-// Since returns when the file began as far as this process has seen: when it
-// was rotated last or, if it was opened by nobody before, when it was written to
-// last or else created.
-func (a *Appender) Since() time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.since
+// State is what an Appender knows of its file.
+type State struct {
+	Info   os.FileInfo // of the file that is open, as it was then
+	Header int64       // how many bytes of it are the header
+
+	// Size is how many bytes count towards MaxBytes now: those that are reserved,
+	// written or not.
+	Size int64
+
+	// Since is when the file began as far as this process has seen: when it was
+	// rotated last or, if it was opened by nobody before, when it was written to
+	// last or else created.
+	Since time.Time
+
+	// Moved is how often this Appender was the first to find that somebody else
+	// had moved or removed the file.
+	Moved int
 }
 
-// Close closes the file, once a write or an Exclusive that goes on is over. The
-// lock file stays, since others may use it. A second Close does nothing.
+// State returns a snapshot. After Close it is the zero State.
+func (a *Appender) State() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return State{}
+	}
+	s := State{Info: a.info, Header: a.header, Since: a.since, Moved: a.moved}
+	if reserved, err := a.ledger.load(atReserved); err == nil {
+		s.Size = count(reserved).bytes()
+	}
+	return s
+}
+
+// Close closes the file, once a write that goes on is over. The lock file stays,
+// since others may use it. A second Close does nothing.
 func (a *Appender) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -440,11 +440,98 @@ func TestAppender_writesOnIfRenameFails(t *testing.T) {
 		if len(reported) != 2 {
 			t.Errorf("reported %d errors after another limit, want 2", len(reported))
 		}
-		if ok, err := a.Rotate(t.Context(), time.Time{}); ok || !errors.Is(err, broken) {
-			t.Errorf("Rotate: %v, %v", ok, err)
+		for range 2 { // the second although nothing was written since
+			if ok, err := a.Rotate(t.Context(), time.Time{}); ok || !errors.Is(err, broken) {
+				t.Errorf("Rotate: %v, %v", ok, err)
+			}
 		}
-		wantFiles(t, path, map[string]string{"": "1\n2\n3\n4\n5\n6\n"})
+		if err := a.Check(); err != nil {
+			t.Error(err)
+		}
+		put(t, a, "7\n", "8\n")
+		if len(reported) != 2 {
+			t.Errorf("Check had it tried again at once: reported %v", reported)
+		}
+		wantFiles(t, path, map[string]string{"": "1\n2\n3\n4\n5\n6\n7\n8\n"})
 	})
+}
+
+// A disk that is full must not have one file after the other rotated, and at
+// last all backups replaced by empty ones.
+func TestAppender_doesNotCountWhatCouldNotBeWritten(t *testing.T) {
+	inBothModes(t, func(t *testing.T, each bool) {
+		path := logPath(t)
+		a := open(t, path, limited(path, each, 12))
+		put(t, a, "1234\n")
+		a.WithoutSpace(t, func() {
+			for range 10 {
+				if n, err := a.Append([]byte("5678\n")); n != 0 || err == nil {
+					t.Fatalf("Append: %d, %v", n, err)
+				}
+			}
+		})
+		if got := a.State().Size; got != 5 {
+			t.Errorf("%d bytes count, want 5", got)
+		}
+		put(t, a, "9abc\n")
+		wantFiles(t, path, map[string]string{"": "1234\n9abc\n"})
+	})
+}
+
+func TestAppender_noticesAnotherSize(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(path string) error
+		want map[string]string
+	}{
+		"truncated": {
+			func(path string) error { return os.Truncate(path, 0) },
+			map[string]string{"": "# h\n1234\n5678\n"},
+		},
+		"truncated in a line": {
+			func(path string) error { return os.Truncate(path, 6) },
+			map[string]string{".0001": "# h\nol\n1234\n", "": "# h\n5678\n"},
+		},
+		"appended to": {
+			func(path string) error {
+				f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+				if err != nil {
+					return err
+				}
+				_, err = f.WriteString("others\n")
+				return errors.Join(err, f.Close())
+			},
+			map[string]string{".0001": "# h\nold\nothers\n", "": "# h\n1234\n5678\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothModes(t, func(t *testing.T, each bool) {
+				path := logPath(t)
+				opts := limited(path, each, 15)
+				opts.Header = func() []byte { return []byte("# h\n") }
+				a, b := open(t, path, opts), open(t, path, opts)
+				put(t, a, "old\n")
+				if err := errors.Join(test.do(path), b.Check()); err != nil {
+					t.Fatal(err)
+				}
+				put(t, a, "1234\n")
+				put(t, b, "5678\n")
+				wantFiles(t, path, test.want)
+			})
+		})
+	}
+}
+
+func TestAppender_saysThatSomebodyMovedTheFile(t *testing.T) {
+	path := logPath(t)
+	a, b := open(t, path, limited(path, false, 6)), open(t, path, limited(path, false, 6))
+	put(t, a, "1\n", "2\n", "3\n", "4\n")
+	if err := errors.Join(b.Check(), os.Rename(path, path+".moved"), b.Check(), a.Check()); err != nil {
+		t.Fatal(err)
+	}
+	if x, y := a.State().Moved, b.State().Moved; x != 0 || y != 1 {
+		t.Errorf("moved %d and %d times, want 0 and 1", x, y)
+	}
+	wantFiles(t, path, map[string]string{".0001": "1\n2\n3\n", ".moved": "4\n", "": ""})
 }
 
 func TestAppender_rotatesOncePerTime(t *testing.T) {
@@ -458,16 +545,16 @@ func TestAppender_rotatesOncePerTime(t *testing.T) {
 		rotations := 0
 		for i := range 4 {
 			a := open(t, path, limited(path, each, 0))
-			if i == 0 && !a.Since().Equal(old) {
-				t.Errorf("Since %v, want %v", a.Since(), old)
+			if i == 0 && !a.State().Since.Equal(old) {
+				t.Errorf("Since %v, want %v", a.State().Since, old)
 			}
 			if ok, err := a.Rotate(t.Context(), due); err != nil {
 				t.Error(err)
 			} else if ok {
 				rotations++
 			}
-			if a.Since().Before(due) {
-				t.Errorf("Since %v is before %v", a.Since(), due)
+			if a.State().Since.Before(due) {
+				t.Errorf("Since %v is before %v", a.State().Since, due)
 			}
 			put(t, a, "new\n")
 		}
@@ -482,11 +569,11 @@ func TestAppender_doesNotRotateAnEmptyFile(t *testing.T) {
 	path := logPath(t)
 	a := open(t, path, limited(path, false, 0))
 	due := time.Now().Add(time.Hour)
-	before := a.Since()
+	before := a.State().Since
 	if ok, err := a.Rotate(t.Context(), due); ok || err != nil {
 		t.Errorf("Rotate: %v, %v", ok, err)
 	}
-	if !a.Since().After(before) {
+	if !a.State().Since.After(before) {
 		t.Error("its time did not begin again")
 	}
 	wantFiles(t, path, map[string]string{"": ""})
@@ -516,9 +603,6 @@ func TestAppender_goesOnWithoutTheLock(t *testing.T) {
 		if _, err := a.Rotate(within(t, time.Millisecond), time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Rotate: %v", err)
 		}
-		if err := a.Exclusive(within(t, time.Millisecond), nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Exclusive: %v", err)
-		}
 		mustUnlock(t, other)
 		if each {
 			// What it wrote without the lock could not be counted.
@@ -533,22 +617,6 @@ func TestAppender_goesOnWithoutTheLock(t *testing.T) {
 			t.Errorf("reported %v", reported[1:])
 		}
 	})
-}
-
-func TestAppender_exclusiveHoldsTheLock(t *testing.T) {
-	path := logPath(t)
-	a := open(t, path, nil)
-	other := newLock(t, filepath.Join(filepath.Dir(path), ".app.log.lock"))
-	broken := errors.New("broken")
-	err := a.Exclusive(t.Context(), func() error {
-		mustTry(t, other.TryLock, false)
-		return broken
-	})
-	if !errors.Is(err, broken) {
-		t.Errorf("Exclusive: %v", err)
-	}
-	mustTry(t, other.TryLock, true)
-	mustUnlock(t, other)
 }
 
 func TestAppender_keepsTheMode(t *testing.T) {
@@ -613,7 +681,6 @@ func TestAppender_isOverAfterClose(t *testing.T) {
 		_, rotated := a.Rotate(t.Context(), time.Time{})
 		for name, err := range map[string]error{
 			"Append": appended, "Rotate": rotated, "Check": a.Check(), "Sync": a.Sync(),
-			"Exclusive": a.Exclusive(t.Context(), func() error { return nil }),
 		} {
 			if !errors.Is(err, sharedfile.ErrClosed) {
 				t.Errorf("%s after Close: %v", name, err)
@@ -673,6 +740,28 @@ func TestClaim_needsAFileThatNobodyWrites(t *testing.T) {
 		}
 		claim(nil)
 	})
+}
+
+func TestCreateTemp_isClaimedUntilItIsClosed(t *testing.T) {
+	dir := t.TempDir()
+	f, err := sharedfile.CreateTemp(dir, "*.tmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sharedfile.Claim(f.Name()); !errors.Is(err, sharedfile.ErrBusy) {
+		t.Errorf("Claim: %v, want ErrBusy", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := sharedfile.Claim(f.Name())
+	if err != nil {
+		t.Fatalf("Claim: %v", err)
+	}
+	claimed.Close()
+	if _, err := sharedfile.CreateTemp(filepath.Join(dir, "missing"), "*.tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("in a directory that is not there: %v", err)
+	}
 }
 
 func TestAppender_leavesNoDescriptor(t *testing.T) {

@@ -75,6 +75,7 @@ func (a *Appender) leave() {
 // freshLedger is what stands in a lock file that is new or damaged. Its
 // generation is one that no process has open, so that all look again.
 func (a *Appender) freshLedger() [ledgerSize]byte {
+	a.fresh = true
 	var size, header int64
 	if info, err := os.Stat(a.path); err == nil {
 		size = info.Size()
@@ -84,15 +85,4 @@ func (a *Appender) freshLedger() [ledgerSize]byte {
 		header, since = a.header, a.since
 	}
 	return newLedger(a.settings, makeCount(anyGeneration(), size), header, since.UnixNano())
-}
-
-// Exclusive calls f while it has the lock, which is to say while no process
-// rotates the file or does this, for what one process does at a time, such as to
-// delete old files. f must be quick and must not call the Appender: others wait.
-func (a *Appender) Exclusive(ctx context.Context, f func() error) (err error) {
-	if err := a.lock.Lock(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.lock.Unlock()) }()
-	return f()
 }

@@ -1,6 +1,9 @@
 package sharedfile
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 // DieWriting leaves behind what a process does that reserved room for line and
 // was killed after it had written n bytes of it.
@@ -31,4 +34,18 @@ func (a *Appender) Interrupted(t *testing.T, line string, f func()) (glued bool)
 		t.Fatal(err)
 	}
 	return glued
+}
+
+// WithoutSpace calls f while no write of a can succeed.
+func (a *Appender) WithoutSpace(t *testing.T, f func()) {
+	t.Helper()
+	readOnly, err := os.Open(a.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	file := a.file
+	a.file = readOnly
+	defer func() { a.file = file }()
+	f()
 }

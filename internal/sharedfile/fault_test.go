@@ -79,12 +79,12 @@ func TestAppender_knowsItsHeaderWithoutTheLockFile(t *testing.T) {
 		opts := limited(path, each, 0)
 		opts.Header = func() []byte { return []byte("# h\n") }
 		a := open(t, path, opts)
-		since := a.Since()
+		since := a.State().Since
 		if err := errors.Join(os.Remove(filepath.Join(filepath.Dir(path), ".app.log.lock")), a.Check()); err != nil {
 			t.Fatal(err)
 		}
-		if !a.Since().Equal(since) {
-			t.Errorf("Since was %v, is %v", since, a.Since())
+		if !a.State().Since.Equal(since) {
+			t.Errorf("Since was %v, is %v", since, a.State().Since)
 		}
 		if ok, err := a.Rotate(t.Context(), time.Time{}); ok || err != nil {
 			t.Errorf("Rotate: %v, %v", ok, err)

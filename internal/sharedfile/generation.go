@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -35,10 +36,52 @@ func (a *Appender) adopt() error {
 	if err != nil {
 		return err
 	}
-	if a.file != nil && count(reserved).generation() == a.gen && names(a.path, a.info) {
+	current := count(reserved).generation() == a.gen
+	there := a.file == nil || names(a.path, a.info)
+	if a.file != nil && current && there {
 		return nil
 	}
+	unlock := lockDirectory(a.path, a.opts.Wait)
 	_, err = a.reopen(count(reserved), false, 0)
+	unlock()
+	if err != nil {
+		return err
+	}
+	if !there && (current || a.fresh) {
+		a.moved++ // nobody of those who rotate did that
+	}
+	a.fresh = false
+	return nil
+}
+
+// recount begins a generation if the file has another size than what the
+// processes have written, because somebody else has truncated it or written to
+// it. The caller has the lock and has adopted the file.
+func (a *Appender) recount() error {
+	reserved, err := a.ledger.load(atReserved)
+	if err != nil {
+		return err
+	}
+	written := reserved // without memory nobody writes while another has the lock
+	if a.ledger.memory != nil {
+		if written, err = a.ledger.load(atWritten); err != nil {
+			return err
+		}
+	}
+	base, err := a.ledger.load(atBase)
+	if err != nil {
+		return err
+	}
+	info, err := a.file.Stat()
+	if err != nil {
+		return fmt.Errorf("sharedfile: %w", err)
+	}
+	again, err := a.ledger.load(atReserved)
+	if err != nil || again != reserved || written != reserved ||
+		info.Size() == int64(base)+count(reserved).bytes() {
+		return err // while somebody writes there is nothing to compare
+	}
+	_, err = a.fill(count(reserved), 0, a.since)
 	return err
 }
 
@@ -46,7 +89,8 @@ func (a *Appender) adopt() error {
 // n bytes. The caller has the lock and has adopted the file.
 func (a *Appender) rotate(n int) (reservation, error) {
 	var renamed error
-	if a.opts.Rename != nil {
+	defer lockDirectory(a.path, a.opts.Wait)()
+	if a.opts.Rename != nil && names(a.path, a.info) {
 		if renamed = a.opts.Rename(); renamed != nil {
 			renamed = fmt.Errorf("sharedfile: rotate: %w", renamed)
 		}
@@ -56,11 +100,33 @@ func (a *Appender) rotate(n int) (reservation, error) {
 	if names(a.path, a.info) {
 		// It did not work. The same file in another generation: it may grow by
 		// another limit before this is tried again, by whichever process.
-		r, err = a.begin(makeCount(nextGeneration(a.gen), 0), n, 0, time.Now())
+		var size int64
+		if info, err := a.file.Stat(); err == nil {
+			size = info.Size()
+		}
+		r, err = a.begin(makeCount(nextGeneration(a.gen), 0), n, 0, size, time.Now())
 	} else {
 		r, err = a.reopen(makeCount(a.gen, 0), true, n)
 	}
 	return r, errors.Join(renamed, err)
+}
+
+// lockDirectory keeps other processes from rotating or beginning the file at
+// path, even those that have locked another lock file, because this one was
+// removed or replaced and they know of it or do not: they could choose the same
+// name for a backup, of which the second would take the place of the first, and
+// write two headers. If the directory cannot be locked, there is the lock file
+// still.
+func lockDirectory(path string, wait time.Duration) (unlock func()) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	for lockFile(dir, true) == errLocked && sleep(ctx, maxPause) == nil {
+	}
+	return func() { dir.Close() } // which unlocks it
 }
 
 // reopen opens the file at the path in place of the one that is open, which
@@ -186,14 +252,14 @@ func (a *Appender) fill(before count, n int, since time.Time) (reservation, erro
 	if err != nil {
 		a.trouble(fmt.Errorf("sharedfile: %w", err))
 	}
-	return a.begin(makeCount(nextGeneration(before.generation()), size), n, header, since)
+	return a.begin(makeCount(nextGeneration(before.generation()), size), n, header, 0, since)
 }
 
-// begin begins a generation of the open file that has the given bytes, and the
-// place of n more. Those are reserved at once: others, who do not know yet that
+// begin begins a generation of the open file that has the given bytes, base not
+// counted, and the place of n more. Those are reserved at once: others, who do not know yet that
 // the file was rotated, may reserve theirs as soon as they can.
-func (a *Appender) begin(c count, n int, header int64, since time.Time) (reservation, error) {
-	if err := a.ledger.begin(c, n, header, since.UnixNano()); err != nil {
+func (a *Appender) begin(c count, n int, header, base int64, since time.Time) (reservation, error) {
+	if err := a.ledger.begin(c, n, header, base, since.UnixNano()); err != nil {
 		return reservation{}, err
 	}
 	a.gen, a.header, a.since = c.generation(), header, since
@@ -247,7 +313,11 @@ func (a *Appender) Rotate(ctx context.Context, due time.Time) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if count(reserved).bytes() <= a.header {
+	base, err := a.ledger.load(atBase)
+	if err != nil {
+		return false, err
+	}
+	if int64(base)+count(reserved).bytes() <= a.header {
 		a.since = now
 		return false, a.ledger.store(atSince, uint64(now.UnixNano()))
 	}
@@ -259,8 +329,9 @@ func (a *Appender) Rotate(ctx context.Context, due time.Time) (bool, error) {
 }
 
 // Check looks whether the file and the lock file are still at their paths, and
-// opens what is there now if they are not. Call it once a second or so, also to
-// let go of a file that others have rotated. It does not wait: while somebody
+// opens what is there now if they are not. It also notices if somebody else has
+// truncated the file or written to it. Call it once a second or so, also to let
+// go of a file that others have rotated. It does not wait: while somebody
 // else has the lock it does nothing, since that one looks.
 func (a *Appender) Check() error {
 	over, cancel := context.WithCancel(context.Background())
@@ -284,5 +355,8 @@ func (a *Appender) Reopen(ctx context.Context) error {
 		return err
 	}
 	defer a.leave()
-	return a.adopt()
+	if err := a.adopt(); err != nil {
+		return err
+	}
+	return a.recount()
 }

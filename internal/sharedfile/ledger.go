@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// The lock file holds six words in the byte order of the machine.
+// The lock file holds seven words in the byte order of the machine.
 const (
 	atMagic    = 0
 	atSettings = 8  // hash of the settings that all processes share
@@ -20,12 +20,13 @@ const (
 	atWritten  = 24 // count: bytes of those reservations that have been written
 	atHeader   = 32 // how many of the bytes are the header
 	atSince    = 40 // when the file began, in Unix nanoseconds
+	atBase     = 48 // bytes of the file that are not counted, since a rotation failed
 
-	ledgerSize = 48
+	ledgerSize = 56
 )
 
 // magic tells our lock files from others, and this layout from those to come.
-var magic = binary.NativeEndian.Uint64([]byte("slogshr1"))
+var magic = binary.NativeEndian.Uint64([]byte("slogshr2"))
 
 // A count is a number of bytes in a generation of the file: a rotation begins
 // the next. Both are in one word so that a writer, by one atomic addition, gets
@@ -171,6 +172,27 @@ func (l *ledger) done(reserved count, n int) (quiet bool, err error) {
 	}
 }
 
+// cancel takes back n of the bytes that were reserved up to the given count. If
+// the file was rotated meanwhile they count no more.
+func (l *ledger) cancel(reserved count, n int) (err error) {
+	if l.memory == nil {
+		now, err := l.load(atReserved)
+		if err != nil || count(now).generation() != reserved.generation() {
+			return err
+		}
+		return l.store(atReserved, now-uint64(n))
+	}
+	defer fault(debug.SetPanicOnFault(true), &err)
+	touch(l.word(atReserved))
+	for {
+		now := atomic.LoadUint64(l.word(atReserved))
+		if count(now).generation() != reserved.generation() ||
+			atomic.CompareAndSwapUint64(l.word(atReserved), now, now-uint64(n)) {
+			return nil
+		}
+	}
+}
+
 func (l *ledger) load(at int) (v uint64, err error) {
 	if l.memory == nil {
 		var b [8]byte
@@ -199,14 +221,15 @@ func (l *ledger) store(at int, v uint64) (err error) {
 	return nil
 }
 
-// begin starts a generation of a file that has the bytes of c already, with n
-// more reserved.
-func (l *ledger) begin(c count, n int, header, since int64) error {
+// begin starts a generation of a file that has the bytes of c already, base not
+// counted, with n more reserved.
+func (l *ledger) begin(c count, n int, header, base, since int64) error {
 	for _, w := range []struct {
 		at int
 		v  uint64
 	}{
 		{atHeader, uint64(header)},
+		{atBase, uint64(base)},
 		{atSince, uint64(since)},
 		{atWritten, uint64(c)},
 		{atReserved, uint64(c) + uint64(n)}, // last: from now on writers look at the rest

@@ -68,8 +68,8 @@ var (
 // again: it holds all its lines. The claim ends when the caller closes the file.
 //
 // Two claims exclude each other. A claim is on the file, not on its name: if
-// rotation gives old files other names, look whether the name is still that of
-// the file, in [Appender.Exclusive], before deleting by it.
+// rotation gives old files other names, hold the [Lock] of the Appender and look
+// whether the name is still that of the file before deleting by it.
 func Claim(path string) (*os.File, error) {
 	f, err := openClaim(path)
 	if err != nil {
@@ -91,6 +91,32 @@ func Claim(path string) (*os.File, error) {
 		return nil, fmt.Errorf("sharedfile: claim %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// CreateTemp is like [os.CreateTemp], and the file is claimed until it is closed:
+// one that can be claimed later is what a process left that died.
+func CreateTemp(dir, pattern string) (*os.File, error) {
+	const attempts = 100
+	for range attempts {
+		f, err := os.CreateTemp(dir, pattern)
+		if err != nil {
+			return nil, fmt.Errorf("sharedfile: %w", err)
+		}
+		info, err := f.Stat()
+		if err == nil {
+			err = lockFile(f, true)
+		}
+		if err == nil && names(f.Name(), info) {
+			return f, nil
+		}
+		// Somebody claimed it to remove it, before this could.
+		release(f)
+		os.Remove(f.Name())
+		if err != nil && err != errLocked {
+			return nil, fmt.Errorf("sharedfile: claim %s: %w", f.Name(), err)
+		}
+	}
+	return nil, fmt.Errorf("sharedfile: create in %s: each file was claimed by others", dir)
 }
 
 // names reports whether the file at path is the one that info describes.
