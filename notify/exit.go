@@ -1,0 +1,68 @@
+package notify
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxOutput is how much of what a program prints is kept for its error.
+const maxOutput = 4 << 10
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p[max(0, len(p)-maxOutput):]...)
+	if over := len(t.kept) - maxOutput; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return strings.TrimSpace(clean(string(t.kept))) }
+
+// ExitError says how a program ended that did not do its work. It has neither
+// the arguments nor the environment, which may be secret.
+type ExitError struct {
+	Path     string // of the program, absolute
+	Code     int    // exit status, -1 if it was killed
+	Signal   string // the signal that killed it, "" if none did
+	TimedOut bool   // it had taken longer than Timeout
+	Output   string // the last 4 KiB of what it printed, without the values of Env
+	Err      error  // context.DeadlineExceeded, the cause of the context's end, or an *exec.ExitError
+}
+
+// Error gives the program's name, what became of it, and the last of its output.
+func (e *ExitError) Error() string {
+	text := "notify: command " + filepath.Base(e.Path) + ": " + e.Err.Error()
+	if e.Output != "" {
+		text += ": " + cut(oneLine(e.Output), 300)
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+func (p *plan) exitError(ctx context.Context, cmd *exec.Cmd, output string, err error) error {
+	e := &ExitError{Path: p.path, Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Output: hide(output, p.secrets), Err: err}
+	if ctx.Err() != nil {
+		// The program's end is the consequence and not the cause.
+		e.Err = context.Cause(ctx)
+		e.TimedOut = e.Err == errTimeout
+	}
+	return e
+}
+
+// hide replaces the secrets in what others have written.
+func hide(text string, secrets []string) string {
+	// The longest first, since one may be part of another.
+	longestFirst := func(a, b string) int { return len(b) - len(a) }
+	for _, secret := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
