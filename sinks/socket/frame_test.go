@@ -1,0 +1,122 @@
+package socket_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/socket"
+)
+
+// FuzzFrames checks that a stream means the same however it is cut into pieces,
+// that no frame is longer than it may be, and that every end has its reason.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte(wireLine+"\n"+prefixed(wireLine)), 7)
+	f.Add([]byte(fmt.Sprintf("%d %s\n\n %s", len(wireLine), wireLine, wireLine)), 1)
+	f.Add([]byte(prefixed(pickleFile(f, "plain4"))+"\xff\xff\xff\xff"), 100)
+	f.Add([]byte(prefixed(strings.Repeat("x", 40_000))+"{"), 1000)
+	f.Fuzz(func(t *testing.T, stream []byte, n int) {
+		const limit = 1 << 16
+		if n < 1 {
+			n = 1
+		}
+		whole, wholeErr := socket.ReadFrames(stream, 1<<30, limit)
+		cut, cutErr := socket.ReadFrames(stream, n, limit)
+		if !slices.Equal(whole, cut) {
+			t.Errorf("%d frames at once, %d in pieces of %d", len(whole), len(cut), n)
+		}
+		var a, b *socket.Refusal
+		if errors.As(wholeErr, &a) != errors.As(cutErr, &b) || a != nil && a.Reason != b.Reason {
+			t.Errorf("the end is %v at once, %v in pieces", wholeErr, cutErr)
+		}
+		if a == nil && wholeErr != io.EOF {
+			t.Errorf("the end is %v", wholeErr)
+		}
+		total := 0
+		for _, frame := range whole {
+			total += len(frame)
+			if len(frame) > limit {
+				t.Errorf("a frame of %d bytes", len(frame))
+			}
+		}
+		if total > len(stream) {
+			t.Errorf("%d bytes became frames of %d", len(stream), total)
+		}
+	})
+}
+
+// As many peers as there may be take as much as they can get.
+func TestReceiver_boundsItsMemory(t *testing.T) {
+	const peers, limit = 256, 64 << 20
+	hostile := map[string]string{
+		"are silent":             "",
+		"announce and are quiet": "\x00\x10\x00\x00x",
+		"never finish a frame":   "\x00\x10\x00\x00" + strings.Repeat("x", 1<<20-1),
+		"never finish a line":    "{" + strings.Repeat(" ", 1<<20-2),
+		"send bombs":             "\x00\x10\x00\x00" + strings.Repeat("]", 1<<20),
+		"send long records":      `{"l":0,"m":"` + strings.Repeat("x", 1<<20-20) + `"}` + "\n",
+		"send many attributes":   `{"l":0,"m":"","a":[` + strings.Repeat(`{"k":"","t":"n"},`, 4000) + `{"k":"","t":"n"}]}` + "\n",
+	}
+	for name, attack := range hostile {
+		t.Run("when all peers "+name, func(t *testing.T) {
+			text := []byte(attack)
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			base := m.HeapInuse
+			s := serve(t, &socket.Receiver{Handler: discard{}, FrameTimeout: 300 * time.Millisecond, MaxConns: peers + 1})
+
+			var attackers sync.WaitGroup
+			for range peers {
+				attackers.Go(func() {
+					conn, err := net.Dial("tcp", s.address)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					t.Cleanup(func() { _ = conn.Close() })
+					_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+					_, _ = conn.Write(text) // the receiver may have had enough
+				})
+			}
+			done := make(chan struct{})
+			go func() {
+				attackers.Wait()
+				close(done)
+			}()
+			highest := uint64(0)
+			measure := func() {
+				runtime.ReadMemStats(&m)
+				highest = max(highest, m.HeapInuse)
+			}
+			for running := true; running; {
+				select {
+				case <-done:
+					running = false
+				case <-time.After(2 * time.Millisecond):
+				}
+				measure()
+			}
+			waitFor(t, "all connections", func() bool { measure(); return s.Stats().Connections == peers })
+			honest := s.Stats().Written
+			dial(t, "tcp", s.address).send(wireLine + "\n")
+			waitFor(t, "an honest record", func() bool { measure(); return s.Stats().Written > honest })
+			if highest > base+limit {
+				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
+			}
+			t.Logf("the heap had %d MiB more than before", (int64(highest)-int64(base))>>20)
+			for _, reason := range s.reasons() {
+				if reason != "frame-timeout" && reason != "too-many-values" {
+					t.Errorf("refused for %s", reason)
+				}
+			}
+		})
+	}
+}
