@@ -1,0 +1,208 @@
+package live
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// endpoint answers requests that may be answered.
+type endpoint func(w http.ResponseWriter, r *http.Request)
+
+func (h *Hub) endpoints() map[string]endpoint {
+	mux := map[string]endpoint{
+		"":         h.servePage,
+		"events":   h.serveEvents,
+		"records":  h.serveRecords,
+		"download": h.serveDownload,
+		"stats":    h.serveStats,
+	}
+	for name := range assets {
+		mux[name] = serveAsset
+	}
+	return mux
+}
+
+// ServeHTTP serves the page and what the package comment lists. Only the end of
+// the path counts, so that a hub can be mounted behind any prefix that ends in a
+// slash, stripped or not.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+
+	if err := h.checkSite(r); err != nil {
+		refuse(w, http.StatusForbidden, err)
+		return
+	}
+	levels := strings.LastIndex(r.URL.Path, "/levels/")
+	if strings.HasSuffix(r.URL.Path, "/levels") {
+		levels = len(r.URL.Path) - len("/levels")
+	}
+	isLevels := levels >= 0 && h.opts.Levels != nil
+	if !isLevels && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s: want GET", r.Method))
+		return
+	}
+	name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	if name == "" && h.opts.Auth == nil && h.letIn(w, r) {
+		return
+	}
+	if !h.knows(r) {
+		h.askForToken(w, r, name == "")
+		return
+	}
+	if isLevels {
+		http.StripPrefix(r.URL.Path[:levels], h.opts.Levels).ServeHTTP(w, r)
+		return
+	}
+	serve, ok := h.mux[name]
+	if !ok {
+		refuse(w, http.StatusNotFound, fmt.Errorf("no %q here: want events, records, download or stats", name))
+		return
+	}
+	serve(w, r)
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	answer(w, status, map[string]string{"error": err.Error()})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // nobody is left to tell if the client is gone
+}
+
+// checkSite refuses what a browser sends on behalf of another site.
+func (h *Hub) checkSite(r *http.Request) error {
+	host := hostname(r.Host)
+	if !isLoopback(host) && !slices.ContainsFunc(h.opts.Hosts, func(s string) bool { return strings.EqualFold(s, host) }) {
+		return fmt.Errorf("live: host %q is not expected: add it to Options.Hosts or --host", host)
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			return errors.New("live: request of another site")
+		}
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+		return nil
+	}
+	// A link in a chat or a ticket is followed by the person, who sees the page
+	// itself or, since the cookie stays behind, is asked for the token. The other
+	// site sees neither.
+	if strings.HasSuffix(r.URL.Path, "/") && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+		return nil
+	}
+	return errors.New("live: request of another site")
+}
+
+// hostname returns a Host header without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// secret is the token as it is compared: hashed, so that neither its length nor
+// where a guess differs shows in the time it takes. The cookie is another hash
+// of it, which does not give the token away.
+type secret struct{ token, cookie [sha256.Size]byte }
+
+func newSecret(token string) secret {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte("slogworks live cookie"))
+	return secret{sha256.Sum256([]byte(token)), [sha256.Size]byte(mac.Sum(nil))}
+}
+
+func (s secret) isToken(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	return hmac.Equal(sum[:], s.token[:])
+}
+
+func (s secret) isCookie(value string) bool {
+	sum, err := hex.DecodeString(value)
+	return err == nil && hmac.Equal(sum, s.cookie[:])
+}
+
+// cookieName has the port, because the browser keeps the cookies of all ports of
+// a host together.
+func cookieName(r *http.Request) string {
+	_, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		port = "80"
+		if r.TLS != nil {
+			port = "443"
+		}
+	}
+	return "slogworks-" + port
+}
+
+// letIn exchanges a token in the address for a cookie, so that the token does
+// not stay in the address bar, the history and what is copied from there. It
+// reports whether there was a good one.
+func (h *Hub) letIn(w http.ResponseWriter, r *http.Request) bool {
+	query := r.URL.Query()
+	if !query.Has("token") || !h.secret.isToken(query.Get("token")) {
+		return false
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name:  cookieName(r),
+		Value: hex.EncodeToString(h.secret.cookie[:]),
+		// The path is left out, which means where the page is: the prefix may be
+		// one that only a proxy knows. So is the address led to relative.
+		HttpOnly: true,
+		SameSite: http.SameSiteStrictMode,
+		Secure:   r.TLS != nil,
+	})
+	w.Header().Set("Location", "./")
+	w.WriteHeader(http.StatusSeeOther)
+	return true
+}
+
+// knows reports whether the request shows that it may be answered.
+func (h *Hub) knows(r *http.Request) bool {
+	if h.opts.Auth != nil {
+		return h.opts.Auth(r) == nil
+	}
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return h.secret.isToken(strings.TrimSpace(token))
+	}
+	for _, cookie := range r.CookiesNamed(cookieName(r)) {
+		if h.secret.isCookie(cookie.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Hub) askForToken(w http.ResponseWriter, r *http.Request, isPage bool) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="slogworks"`)
+	if isPage && h.opts.Auth == nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		serveSignIn(w)
+		return
+	}
+	refuse(w, http.StatusUnauthorized, errors.New("live: not signed in: open the address with ?token=, or send Authorization: Bearer TOKEN"))
+}
