@@ -5,10 +5,13 @@ go 1.26
 require (
 	github.com/lmittmann/tint v1.2.1
 	github.com/samber/slog-multi v1.8.0
+	github.com/wneessen/go-mail v0.8.1
+	gopkg.in/natefinch/lumberjack.v2 v2.2.1
 )
 
 require (
 	github.com/samber/lo v1.53.0 // indirect
 	github.com/samber/slog-common v0.21.0 // indirect
-	golang.org/x/text v0.22.0 // indirect
+	golang.org/x/crypto v0.54.0 // indirect
+	golang.org/x/text v0.40.0 // indirect
 )

@@ -18,10 +18,11 @@ import (
 const demoHelp = `Usage: slogworks demo [flags]
 
 Runs a little shop, an HTTP service with a few customers of its own, and sends
-its records to the console on stderr and to a file. Those of level debug are in
-the file; the console has them of requests that fail or take long. The addresses
-to visit and the place of the file come first on stdout; what each of the two
-has written comes last.
+its records to the console on stderr, to a file, and the errors by mail. Those
+of level debug are in the file; the console has them of requests that fail or
+take long. The mail goes to nobody but is printed on stdout when the demo ends.
+The addresses to visit and the place of the file come first on stdout; what was
+written to each of the three comes last.
 
 Flags:
 `
@@ -55,11 +56,17 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w; --http 127.0.0.1:0 takes any free port", err)
 	}
 	defer listener.Close()
-	file, err := openLog(*dir)
+	place, err := makeDir(*dir)
 	if err != nil {
 		return fmt.Errorf("%w; --dir names another directory", err)
 	}
-	defer file.Close()
+	var once sync.Once
+	pipeline, err := newPipeline(stderr, place, func(err error) {
+		once.Do(func() { fmt.Fprintf(stderr, "slogworks demo: a record was lost, and others may be: %v\n", err) })
+	})
+	if err != nil {
+		return fmt.Errorf("%w; --dir names another directory", err)
+	}
 
 	url := fmt.Sprintf("http://%v/", listener.Addr())
 	end := "Ctrl-C ends it"
@@ -69,15 +76,11 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, lasts, errors.New("its time is over"))
 		defer cancel()
 	}
-	if _, err := fmt.Fprintf(stdout, demoStart, url, file.Name(), end); err != nil {
-		return err
+	if _, err := fmt.Fprintf(stdout, demoStart, url, pipeline.file.Name(), end); err != nil {
+		return errors.Join(err, pipeline.finish(stdout))
 	}
-	var once sync.Once
-	records, scopes := pipeline(stderr, file, func(err error) {
-		once.Do(func() { fmt.Fprintf(stderr, "slogworks demo: a record was lost, and others may be: %v\n", err) })
-	})
-	err = serve(ctx, listener, url, slog.New(records), scopes)
-	return errors.Join(err, finish(records, file, stdout))
+	err = serve(ctx, listener, url, slog.New(pipeline.records), pipeline.scopes)
+	return errors.Join(err, pipeline.finish(stdout))
 }
 
 const demoStart = `slogworks demo: service %[1]s

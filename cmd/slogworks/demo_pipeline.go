@@ -8,60 +8,135 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/buffer"
+	"github.com/slogworks/slogworks/buffer/mail"
 	slogctx "github.com/slogworks/slogworks/context"
 	"github.com/slogworks/slogworks/fanout"
 	"github.com/slogworks/slogworks/fingerscrossed"
 	"github.com/slogworks/slogworks/queue"
+	"github.com/slogworks/slogworks/rotate"
 	"github.com/slogworks/slogworks/sinks/console"
 )
 
-// pipeline builds what the demo's records go through: programs read all of them
-// from the file, which a queue keeps from slowing down the shop; people read
-// those that matter on the screen, and all of a request that failed or took
-// long, whose scope begins in the scopes that are returned. Report gets the
-// errors of both, which a slog.Logger ignores.
-func pipeline(screen, file io.Writer, report func(error)) (slog.Handler, *fingerscrossed.Handler) {
-	people := fingerscrossed.New(
-		console.New(screen, &console.Options{Level: slog.LevelDebug}),
-		&fingerscrossed.Options{Slow: slow, OnError: report})
-	programs := queue.New(
-		slog.NewJSONHandler(file, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
-		&queue.Options{OnError: report})
-
-	all := fanout.OnError(fanout.New(people, programs),
-		func(_ context.Context, _ slogworks.View, err error) { report(err) })
-	return slogctx.New(all, nil), people
+// pipeline is what the demo's records go through.
+type pipeline struct {
+	records slog.Handler
+	scopes  *fingerscrossed.Handler
+	file    *rotate.File
+	letters *buffer.Handler
+	box     *mailbox
 }
 
 // slow is how long a request takes that people should know of.
 const slow = 200 * time.Millisecond
 
-// finish ends the pipeline and then its file, and prints what became of the
-// records, a line for each place they went to.
-func finish(h slog.Handler, file *logFile, stdout io.Writer) error {
+// newPipeline builds a pipeline: programs read all records from the file, which
+// a queue keeps from slowing down the shop; people read those that matter on the
+// screen, and all of a request that failed or took long; and somebody else gets
+// the errors by mail, all in one. Report gets the errors that a slog.Logger
+// ignores.
+func newPipeline(screen io.Writer, dir string, report func(error)) (p *pipeline, err error) {
+	p = new(pipeline)
+	defer func() {
+		if err != nil {
+			p.abandon()
+		}
+	}()
+	if p.file, err = rotate.Open(filepath.Join(dir, "demo.log"), &rotate.Options{
+		MaxBytes:   10 << 20,
+		MaxBackups: 3,
+		Mode:       0o644,
+		OnError:    report,
+	}); err != nil {
+		return nil, err
+	}
+	if p.box, err = openMailbox(); err != nil {
+		return nil, err
+	}
+	mails, err := mail.New(mail.Config{
+		Host: "127.0.0.1",
+		Port: p.box.port(),
+		TLS:  mail.Plaintext,
+		HELO: "localhost",
+		From: "Shop <shop@example.com>",
+		To:   []string{"ops@example.com"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.letters, err = buffer.Open(mails, &buffer.Options{
+		Level:  slog.LevelError,
+		Dir:    filepath.Join(dir, "spool"),
+		Manual: true, // one mail, when the demo ends
+	}); err != nil {
+		return nil, err
+	}
+
+	p.scopes = fingerscrossed.New(
+		console.New(screen, &console.Options{Level: slog.LevelDebug}),
+		&fingerscrossed.Options{Slow: slow, OnError: report})
+	programs := queue.New(
+		rotate.NewHandler(p.file, func(w io.Writer) slog.Handler {
+			return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})
+		}),
+		&queue.Options{OnError: report})
+	all := fanout.OnError(fanout.New(p.scopes, programs, p.letters),
+		func(_ context.Context, _ slogworks.View, err error) { report(err) })
+	p.records = slogctx.New(all, nil)
+	return p, nil
+}
+
+// abandon closes what there is of a pipeline that could not be built. Nothing
+// was written to it.
+func (p *pipeline) abandon() {
+	if p.letters != nil {
+		p.letters.Close()
+	}
+	if p.box != nil {
+		p.box.close()
+	}
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+// finish ends the pipeline and prints the mail, if there is one, and what became
+// of the records, a line for each place they went to.
+func (p *pipeline) finish(stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	err := errors.Join(slogworks.Shutdown(ctx, h), file.Close())
+	sent := p.letters.Deliver(ctx)
+	err := errors.Join(sent.Err, slogworks.Shutdown(ctx, p.records))
+	mails := p.box.close()
 
 	var summary string
+	for _, content := range mails {
+		subject, text, err := plainText(content)
+		if err != nil {
+			return fmt.Errorf("mail cannot be read: %w", err)
+		}
+		summary += fmt.Sprintf("\nThe mail: %s\n\n%s\n", subject, text)
+	}
 	var lost, unneeded uint64
-	for _, account := range slogworks.Books(h) {
+	for _, account := range slogworks.Books(p.records) {
 		dropped := account.Accepted - account.Delivered
 		switch account.Stage {
 		case "fingerscrossed": // what leads to the console alone, which counts failures too
 			unneeded = account.Dropped["discarded"]
 			dropped -= unneeded + account.Dropped["failed"]
-		case "queue": // what leads to the file alone
-			summary += fmt.Sprintf("file %s path=%s\n", counts(file.written.Load(), dropped), file.Name())
-		default:
-			summary += fmt.Sprintf("%s %s discarded=%d\n", account.Stage, counts(account.Delivered, dropped), unneeded)
+		case "console":
+			summary += fmt.Sprintf("console %s discarded=%d\n", counts(account.Delivered, dropped), unneeded)
+		case "queue": // what leads to the file alone, which counts failures too
+			summary += fmt.Sprintf("file %s path=%s\n", counts(p.file.Stats().Records, dropped), p.file.Name())
+		case "rotate":
+			continue
 		}
 		lost += dropped
 	}
+	summary += fmt.Sprintf("mail sent=%d records=%d\n", len(mails), sent.Records)
 	_, printErr := io.WriteString(stdout, summary)
 	if err = errors.Join(err, printErr); err == nil && lost > 0 {
 		err = &lostError{lost}
@@ -76,36 +151,15 @@ func counts(written, lost uint64) string {
 	return fmt.Sprintf("written=%d lost=%d", written, lost)
 }
 
-// logFile counts the records that are written to it, each by one Write.
-type logFile struct {
-	*os.File
-	written atomic.Uint64
-}
-
-// openLog opens demo.log in dir, or in a new temporary directory if dir is
-// empty. What is in the file already stays there.
-func openLog(dir string) (*logFile, error) {
-	var err error
+// makeDir makes the directory of the demo, a new temporary one if dir is empty,
+// and returns its whole path.
+func makeDir(dir string) (string, error) {
 	if dir == "" {
-		dir, err = os.MkdirTemp("", "slogworks-demo-")
-	} else if dir, err = filepath.Abs(dir); err == nil {
+		return os.MkdirTemp("", "slogworks-demo-")
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
 	}
-	if err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(filepath.Join(dir, "demo.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	return &logFile{File: file}, nil
-}
-
-// Write writes one record.
-func (f *logFile) Write(record []byte) (int, error) {
-	n, err := f.File.Write(record)
-	if err == nil {
-		f.written.Add(1)
-	}
-	return n, err
+	return dir, err
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ var (
 	startLine = regexp.MustCompile(`^slogworks demo: service (http://127\.0\.0\.1:\d+/)\n`)
 	fileLine  = regexp.MustCompile(`(?m)^file written=(\d+) path=(.+)$`)
 	lineCount = regexp.MustCompile(`(?m)^console written=(\d+) discarded=\d+$`)
+	mailLine  = regexp.MustCompile(`(?m)^mail sent=(\d+) records=(\d+)$`)
 )
 
 // session is a demo that runs until it is cancelled.
@@ -62,8 +64,9 @@ func (s *session) end() int {
 // the file and the console got, and returns the records of the file.
 func checkSummary(t *testing.T, stdout, stderr string) []map[string]any {
 	t.Helper()
-	file, lines := fileLine.FindStringSubmatch(stdout), lineCount.FindStringSubmatch(stdout)
-	if file == nil || lines == nil || !strings.HasSuffix(stdout, file[0]+"\n"+lines[0]+"\n") {
+	file, lines, mails := fileLine.FindStringSubmatch(stdout), lineCount.FindStringSubmatch(stdout), mailLine.FindStringSubmatch(stdout)
+	if file == nil || lines == nil || mails == nil ||
+		!strings.HasSuffix(stdout, file[0]+"\n"+lines[0]+"\n"+mails[0]+"\n") {
 		t.Fatalf("stdout does not end with a line per sink:\n%s", stdout)
 	}
 	if got := strconv.Itoa(strings.Count(stderr, "\n")); got != lines[1] {
@@ -203,6 +206,9 @@ func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
 		t.Errorf("the console does not show the error:\n%s", s.stderr.String())
 	}
 	checkStories(t, s.stderr.String())
+	if sent := mailLine.FindStringSubmatch(s.stdout.String()); sent[1] != "1" || !strings.Contains(s.stdout.String(), "\nThe mail: ERROR http request") {
+		t.Errorf("there is no mail of the errors:\n%s", s.stdout.String())
+	}
 }
 
 var requestID = regexp.MustCompile(`request_id=(\S+) `)
@@ -300,8 +306,8 @@ func TestDemo_usesATemporaryDirectory(t *testing.T) {
 	if !strings.HasPrefix(path, temp) || strings.Count(stdout, path) != 2 {
 		t.Errorf("%s is not in %s and named at the start and at the end:\n%s", path, temp, stdout)
 	}
-	if all, err := filepath.Glob(filepath.Join(temp, "*", "*")); err != nil || len(all) != 1 || all[0] != path {
-		t.Errorf("files left: %v, %v; want only %s", all, err, path)
+	if all, err := filepath.Glob(filepath.Join(temp, "*", "*")); err != nil || !slices.Equal(all, []string{path, filepath.Join(filepath.Dir(path), "spool")}) {
+		t.Errorf("files left: %v, %v; want only %s and a spool beside it", all, err, path)
 	}
 }
 
@@ -352,30 +358,55 @@ func TestDemo_countsLostRecords(t *testing.T) {
 	}
 }
 
-func TestFinish_countsRecordsTheFileLost(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "demo.log")
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	readOnly, err := os.Open(path)
+func TestPipeline_countsRecordsTheFileLost(t *testing.T) {
+	leavesNoGoroutine(t)
+	dir := t.TempDir()
+	var stdout, stderr output
+	var reported []error
+	p, err := newPipeline(&stderr, dir, func(err error) { reported = append(reported, err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := &logFile{File: readOnly}
-	var stdout, stderr output
-	var reported []error
-	h, _ := pipeline(&stderr, file, func(err error) { reported = append(reported, err) })
-	slog.New(h).Info("order placed")
+	if err := p.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	slog.New(p.records).Info("order placed")
 
 	var lost *lostError
-	if err := finish(h, file, &stdout); !errors.As(err, &lost) || lost.records != 1 {
+	if err := p.finish(&stdout); !errors.As(err, &lost) || lost.records != 1 {
 		t.Errorf("finish returned %v; want one lost record", err)
 	}
-	if want := "file written=0 lost=1 path=" + path + "\nconsole written=1 discarded=0\n"; stdout.String() != want {
+	if want := "file written=0 lost=1 path=" + filepath.Join(dir, "demo.log") + "\nconsole written=1 discarded=0\nmail sent=0 records=0\n"; stdout.String() != want {
 		t.Errorf("got summary:\n%swant:\n%s", stdout.String(), want)
 	}
-	var pathErr *os.PathError
-	if len(reported) != 1 || !errors.As(reported[0], &pathErr) {
+	if len(reported) != 1 || !errors.Is(reported[0], os.ErrClosed) {
 		t.Errorf("reported %v; want the error of the file", reported)
+	}
+}
+
+// A mail that a demo before did not live to send is sent by the next.
+func TestPipeline_sendsWhatWasLeft(t *testing.T) {
+	leavesNoGoroutine(t)
+	dir := t.TempDir()
+	var stdout, stderr output
+	report := func(err error) { t.Error(err) }
+	first, err := newPipeline(&stderr, dir, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slog.New(first.records).Error("disk is on fire", "disk", "sda")
+	first.abandon()
+
+	second, err := newPipeline(&stderr, dir, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.finish(&stdout); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"\nThe mail: ERROR disk is on fire (", "disk = sda", "\nmail sent=1 records=1\n"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("there is no %q in\n%s", want, stdout.String())
+		}
 	}
 }

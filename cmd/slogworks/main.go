@@ -55,6 +55,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"demo", "run a small service and watch its records", demo},
+		{"mail", "look into the spool of a mail buffer", mailCommand},
+		{"receive", "write records from the network to a file", receive},
 		{"version", "print the version", version},
 	}
 }

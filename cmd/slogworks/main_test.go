@@ -73,11 +73,11 @@ func TestRun_mistakesAreUsageErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, `slogworks: no command (there is demo, version); see slogworks -h`},
+		{nil, `slogworks: no command (there is demo, mail, receive, version); see slogworks -h`},
 		{[]string{"demmo"}, `slogworks: unknown command "demmo" (did you mean demo?); see slogworks -h`},
 		{[]string{"dmeo", "-for", "1s"}, `slogworks: unknown command "dmeo" (did you mean demo?); see slogworks -h`},
 		{[]string{"vresion"}, `slogworks: unknown command "vresion" (did you mean version?); see slogworks -h`},
-		{[]string{"frobnicate"}, `slogworks: unknown command "frobnicate" (there is demo, version); see slogworks -h`},
+		{[]string{"frobnicate"}, `slogworks: unknown command "frobnicate" (there is demo, mail, receive, version); see slogworks -h`},
 		{[]string{"--verbose"}, `slogworks: unknown flag -verbose; see slogworks -h`},
 		{[]string{"demo", "--htpp", "x"}, `slogworks demo: unknown flag -htpp (did you mean -http?); see slogworks demo -h`},
 		{[]string{"demo", "-fro=1s"}, `slogworks demo: unknown flag -fro (did you mean -for?); see slogworks demo -h`},

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/socket"
+)
+
+// maxComplaints is how many lines about errors are written in a second.
+const maxComplaints = 10
+
+// complaints writes errors, each on a line and not too many of them: who sends
+// nonsense must not fill the disk of the one who refuses it.
+type complaints struct {
+	w    io.Writer
+	name string
+
+	mu      sync.Mutex
+	written int // in this second
+	more    int // that were not
+	timer   *time.Timer
+	stopped bool
+}
+
+func newComplaints(w io.Writer, name string) *complaints { return &complaints{w: w, name: name} }
+
+// tell writes err, or counts it.
+func (c *complaints) tell(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	if c.timer == nil {
+		c.timer = time.AfterFunc(time.Second, c.endSecond)
+	}
+	if c.written >= maxComplaints {
+		c.more++
+		return
+	}
+	c.written++
+	var refusal *socket.Refusal
+	text := err.Error()
+	if errors.As(err, &refusal) {
+		text = fmt.Sprintf("refused %s %s: %s", refusal.Peer, refusal.Reason, refusal.Detail)
+		if refusal.Peer == "" {
+			text = fmt.Sprintf("refused %s: %s", refusal.Reason, refusal.Detail)
+		}
+	}
+	fmt.Fprintf(c.w, "%s: %s\n", c.name, oneLine(text))
+}
+
+func (c *complaints) endSecond() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tellMore()
+	c.timer = nil
+}
+
+// tellMore says how many were not written. The lock is held.
+func (c *complaints) tellMore() {
+	if c.more > 0 {
+		fmt.Fprintf(c.w, "%s: and %d more\n", c.name, c.more)
+	}
+	c.written, c.more = 0, 0
+}
+
+// stop says what there is still to be said. Later complaints are ignored.
+func (c *complaints) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	c.stopped = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.tellMore()
+}
+
+// oneLine keeps a text, which may quote what somebody sent, on its line.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
+}

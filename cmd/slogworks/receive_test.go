@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/socket"
+)
+
+// startReceive runs slogworks receive and returns the URLs it listens at, and
+// what ends it and returns its exit status and stderr.
+func startReceive(t *testing.T, stdout io.Writer, args ...string) (urls []string, end func() (code int, stderr string)) {
+	t.Helper()
+	leavesNoGoroutine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stderr output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, append([]string{"receive"}, args...), stdout, &stderr) }()
+	end = func() (int, string) {
+		cancel()
+		code := <-ended
+		ended <- code
+		return code, stderr.String()
+	}
+	t.Cleanup(func() { end() })
+	ready := regexp.MustCompile(`(?m)^slogworks receive: listening (\S+)$`)
+	want := max(1, strings.Count(strings.Join(args, " "), "--listen"))
+	if !eventually(func() bool { return len(ready.FindAllString(stderr.String(), -1)) == want || len(ended) > 0 }) || len(ended) > 0 {
+		t.Fatalf("it does not listen: %s", stderr.String())
+	}
+	for _, m := range ready.FindAllStringSubmatch(stderr.String(), -1) {
+		urls = append(urls, m[1])
+	}
+	return urls, end
+}
+
+// send sends a record and waits until the receiver has it.
+func send(t *testing.T, url, message string) {
+	t.Helper()
+	h := socket.New(url, &socket.Options{Ack: strings.HasPrefix(url, "tcp") || strings.HasPrefix(url, "unix:"), Process: "sender"})
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, message, 0)
+	r.AddAttrs(slog.Int("n", 7))
+	if err := h.Handle(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReceive_writesAFileAndASummary(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "all.log")
+	urls, end := startReceive(t, io.Discard, "--file", file,
+		"--listen", "tcp://127.0.0.1:0", "--listen", "unix://"+filepath.Join(dir, "sock"))
+	for _, url := range urls {
+		send(t, url, "hello from "+url)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(urls[0], "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+	conn.Close()
+
+	code, stderr := end()
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	const summary = "slogworks receive: received=3 written=2 refused=1 objects=0 dropped=0 connections=3\n"
+	if !strings.HasSuffix(stderr, summary) {
+		t.Errorf("stderr does not end with %q:\n%s", summary, stderr)
+	}
+	if !regexp.MustCompile(`(?m)^slogworks receive: refused 127\.0\.0\.1:\d+ not-a-frame: .+$`).MatchString(stderr) {
+		t.Errorf("the refusal is not told:\n%s", stderr)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for line := range strings.Lines(string(content)) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		if record["level"] != "WARN" || record["process"] != "sender" || record["n"] != 7.0 {
+			t.Errorf("a record is %s", line)
+		}
+		messages = append(messages, record["msg"].(string))
+	}
+	if len(messages) != 2 || messages[0] != "hello from "+urls[0] || messages[1] != "hello from "+urls[1] {
+		t.Errorf("the messages are %q", messages)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sock")); err == nil {
+		t.Error("the socket is left")
+	}
+}
+
+func TestReceive_writesTextToStdout(t *testing.T) {
+	var stdout output
+	urls, end := startReceive(t, &stdout, "--format", "text", "--level", "warn", "--listen", "tcp://127.0.0.1:0")
+	send(t, urls[0], "hello")
+	if code, stderr := end(); code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if !strings.Contains(stdout.String(), " level=WARN msg=hello ") {
+		t.Errorf("stdout is %q", stdout.String())
+	}
+}
+
+func TestReceive_countsWhatItsFileLost(t *testing.T) {
+	urls, end := startReceive(t, full{}, "--listen", "tcp://127.0.0.1:0")
+	send(t, urls[0], "hello")
+	code, stderr := end()
+	if code != 3 || !strings.Contains(stderr, " received=1 written=0 refused=0 objects=0 dropped=1 ") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestReceive_takesTheSocketOfADeadProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if code, _, stderr := runArgs(t, "receive", "--listen", "unix://"+path); code != 1 || !strings.Contains(stderr, path) {
+		t.Errorf("of a living one: exit %d, %s", code, stderr)
+	}
+	l.Close()
+	urls, end := startReceive(t, io.Discard, "--listen", "unix://"+path)
+	send(t, urls[0], "hello")
+	if code, stderr := end(); code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestReceive_mistakesAreUsageErrors(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"--listen tpc://127.0.0.1:1", "did you mean tcp?"},
+		{"--listen 127.0.0.1:1", "not a URL"},
+		{"--listen tcp://127.0.0.1", "tcp://HOST:PORT"},
+		{"--listen tcp://127.0.0.1:x", "not a URL"},
+		{"--listen unix://x", "unix:///PATH"},
+		{"--listen tcp://0.0.0.0:0", "--allow-remote"},
+		{"--listen tls://127.0.0.1:0", "--tls-cert"},
+		{"--tls-cert x", "--tls-key"},
+		{"--max-size 10XB", "not a size"},
+		{"--max-frame 16MiB", "--max-frame"},
+		{"--max-conns 0", "--max-conns"},
+		{"--keep 0", "--keep"},
+		{"--level lout", "lout"},
+		{"--format jsn", "did you mean json?"},
+		{"--idle-timeout never", "not a duration"},
+		{"all.log", `unexpected argument "all.log"`},
+	} {
+		code, stdout, stderr := runArgs(t, append([]string{"receive"}, strings.Fields(test.args)...)...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want %q", test.args, code, stdout, stderr, test.want)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "1048576": 1 << 20, "64KiB": 64 << 10, "100MB": 100e6, "2gib": 2 << 30, "3b": 3,
+		"": 0, "0": 0, "-1": 0, "KiB": 0, "1TB": 0, "1.5MB": 0, "9223372036854775807KB": 0, "1KK": 0,
+	} {
+		if got, err := parseSize(text); got != want || (err == nil) != (want > 0) {
+			t.Errorf("parseSize(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+func TestComplaints_areTenInASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w output
+		c := newComplaints(&w, "it")
+		for range 25 {
+			c.tell(&socket.Refusal{Peer: "peer", Reason: "bad", Detail: "a\nb"})
+		}
+		time.Sleep(2 * time.Second) // in a bubble, which has time of its own
+		c.tell(errors.New("later"))
+		c.stop()
+		c.tell(errors.New("too late"))
+		want := strings.Repeat("it: refused peer bad: a?b\n", 10) + "it: and 15 more\nit: later\n"
+		if w.String() != want {
+			t.Errorf("got\n%s", w.String())
+		}
+	})
+}
