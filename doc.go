@@ -20,7 +20,14 @@
 //   - redact: secrets out of records
 //   - limit: storms and repeats cut short and counted
 //   - queue: hand-off to a slow handler, off the caller's path
+//   - rotate: a file that rotates by size and time, also shared by processes;
+//     rotate/lumberjack: the same on a lumberjack
+//   - buffer: records collected over restarts until they are worth a batch;
+//     buffer/mail: a batch as one mail
+//   - notify: notifications by a command or a webhook
 //   - sinks/console: records for people, in colour on a terminal
+//   - sinks/socket: records from process to process, Python's too
+//   - sinks/live: the log in the browser while it is written
 //   - sinks/memory: records for unit tests
 //   - handlertest: a conformance test for handlers
 //

@@ -3,6 +3,7 @@ module github.com/slogworks/slogworks/bench
 go 1.26.0
 
 require (
+	github.com/DeRuina/timberjack v1.4.9
 	github.com/go-chi/httplog/v3 v3.3.0
 	github.com/phuslu/log v1.0.121
 	github.com/rs/zerolog v1.35.1
@@ -10,11 +11,13 @@ require (
 	github.com/slogworks/slogworks v0.0.0-00010101000000-000000000000
 	go.uber.org/zap v1.28.0
 	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da
+	gopkg.in/natefinch/lumberjack.v2 v2.2.1
 )
 
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/go-chi/chi/v5 v5.1.0 // indirect
+	github.com/klauspost/compress v1.18.7 // indirect
 	github.com/lmittmann/tint v1.2.1 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
