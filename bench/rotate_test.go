@@ -63,7 +63,11 @@ var (
 		}},
 		{"lumberjack", openLumberjack},
 		{"timberjack", func(_ testing.TB, path string, megabytes int, compress bool) io.WriteCloser {
-			return &timberjack.Logger{Filename: path, MaxSize: megabytes, MaxBackups: 1, Compress: compress}
+			compression := "none"
+			if compress {
+				compression = "gzip"
+			}
+			return &timberjack.Logger{Filename: path, MaxSize: megabytes, MaxBackups: 1, Compression: compression}
 		}},
 	}
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -198,15 +199,19 @@ func TestPickle_boundsItsMemory(t *testing.T) {
 		"appends": append([]byte("]q\x00"), bytes.Repeat([]byte("h\x00a"), maxFrame/3)...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, _, refusal := socket.DecodePickle(frame, maxFrame)
-			runtime.ReadMemStats(&after)
-			if refusal == nil {
-				t.Error("not refused")
+			least := uint64(math.MaxUint64) // others may allocate meanwhile
+			for range 5 {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, _, refusal := socket.DecodePickle(frame, maxFrame)
+				runtime.ReadMemStats(&after)
+				if refusal == nil {
+					t.Error("not refused")
+				}
+				least = min(least, after.TotalAlloc-before.TotalAlloc)
 			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 24<<20 {
-				t.Errorf("took %d bytes", n)
+			if least > 24<<20 {
+				t.Errorf("took %d bytes", least)
 			}
 		})
 	}

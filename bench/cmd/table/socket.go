@@ -16,6 +16,7 @@ func init() {
 					{name: "tcp, one by one", bench: "Socket/tcp/1"},
 					{name: "tcp, batches of 16", bench: tcp16, atLeast: 500_000},
 					{name: "tcp, batches of 64", bench: tcp64, atLeast: 500_000},
+					{name: "tls, one by one", bench: "Socket/tls/1", against: "Socket/tcp/1"},
 					{name: "tls, batches of 16", bench: "Socket/tls/16", against: tcp16, atLeast: 0.8},
 					{name: "tls, batches of 64", bench: "Socket/tls/64", against: tcp64, atLeast: 0.8},
 					{name: "tcp, one by one, each acknowledged before the next", bench: "Socket/ack/1", against: "Socket/tcp/1"},
