@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
@@ -134,6 +135,23 @@ func TestPythonHandlers(t *testing.T) {
 		noError(t, receiver.Close())
 		if err := <-served; !errors.Is(err, socket.ErrClosed) {
 			t.Error(err)
+		}
+	})
+	t.Run("DatagramHandler", func(t *testing.T) {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:9020")
+		if err != nil {
+			t.Skip(err) // as above
+		}
+		defer packets.Close()
+		q := queue.New(socket.New("udp://127.0.0.1:9020", nil), nil)
+		logger := slog.New(q)
+		logger.Info("one")
+		noError(t, slogworks.Shutdown(t.Context(), q))
+		noError(t, packets.SetReadDeadline(time.Now().Add(10*time.Second)))
+		datagram := make([]byte, 64<<10)
+		n, _, err := packets.ReadFrom(datagram)
+		if err != nil || !bytes.Contains(datagram[:n], []byte(`"one"`)) {
+			t.Errorf("got %q, %v", datagram[:n], err)
 		}
 	})
 	t.Run("MemoryHandler", func(t *testing.T) {
