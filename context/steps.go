@@ -17,23 +17,11 @@ import (
 type steps []slogworks.GroupOrAttrs
 
 func (s steps) withAttrs(attrs []slog.Attr) steps {
-	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: resolveAll(attrs)})
+	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: stage.Resolve(attrs)})
 }
 
 func (s steps) withGroup(name string) steps {
 	return append(slices.Clip(s), slogworks.GroupOrAttrs{Group: name})
-}
-
-func resolveAll(attrs []slog.Attr) []slog.Attr {
-	resolved := slices.Clone(attrs)
-	for i, a := range resolved {
-		a.Value = a.Value.Resolve()
-		if a.Value.Kind() == slog.KindGroup {
-			a.Value = slog.GroupValue(resolveAll(a.Value.Group())...)
-		}
-		resolved[i] = a
-	}
-	return resolved
 }
 
 // group returns the group that the first step opens, with all that the other

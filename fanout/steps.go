@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // steps are what a handler was derived with, for the views of its records.
@@ -15,7 +16,7 @@ import (
 type steps []slogworks.GroupOrAttrs
 
 func (s steps) withAttrs(attrs []slog.Attr) steps {
-	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: resolveAll(attrs)})
+	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: stage.Resolve(attrs)})
 }
 
 func (s steps) withGroup(name string) steps {
@@ -23,15 +24,3 @@ func (s steps) withGroup(name string) steps {
 }
 
 func (s steps) view(r slog.Record) slogworks.View { return slogworks.NewView(r, s...) }
-
-func resolveAll(attrs []slog.Attr) []slog.Attr {
-	resolved := slices.Clone(attrs)
-	for i, a := range resolved {
-		a.Value = a.Value.Resolve()
-		if a.Value.Kind() == slog.KindGroup {
-			a.Value = slog.GroupValue(resolveAll(a.Value.Group())...)
-		}
-		resolved[i] = a
-	}
-	return resolved
-}

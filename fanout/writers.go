@@ -125,7 +125,7 @@ func (h *WritersHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		return h
 	}
 	// A LogValuer is asked once, not by each encoder for another answer.
-	resolved := resolveAll(attrs)
+	resolved := stage.Resolve(attrs)
 	return h.derive(func(e slog.Handler) slog.Handler { return e.WithAttrs(slices.Clone(resolved)) })
 }
 

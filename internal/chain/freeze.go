@@ -38,7 +38,7 @@ func Freeze(v slog.Value) slog.Value {
 	if isByteSlice(x) {
 		return slog.AnyValue(cloneBytes(x))
 	}
-	return slog.AnyValue(newFrozen(x))
+	return slog.AnyValue(Print(x))
 }
 
 // FreezeAttrs returns a copy of attrs with every value frozen.

@@ -31,13 +31,14 @@ var (
 	_ fmt.Stringer           = (*Frozen)(nil)
 )
 
-func newFrozen(x any) *Frozen {
-	doc, err := attempt(encodeJSON, x)
+// Print returns what is kept of x, even if x could not change.
+func Print(x any) *Frozen {
+	doc, err := Attempt(encodeJSON, x)
 	if err != nil {
 		doc, _ = encodeJSON(err.Error())
 		doc = []byte(controls.Replace(string(doc)))
 	}
-	text, err := attempt(encodeText, x)
+	text, err := Attempt(encodeText, x)
 	if err != nil {
 		text = []byte(err.Error())
 	}
@@ -63,14 +64,14 @@ func (f *Frozen) String() string { return f.text }
 func (f *Frozen) Is(x any) bool {
 	other, ok := x.(*Frozen)
 	if !ok {
-		other = newFrozen(x)
+		other = Print(x)
 	}
 	return bytes.Equal(f.json, other.json) && f.text == other.text
 }
 
-// attempt calls encode and gives a failure or a panic the words that slog's
+// Attempt calls encode and gives a failure or a panic the words that slog's
 // handlers have for it.
-func attempt(encode func(any) ([]byte, error), x any) (out []byte, err error) {
+func Attempt[T, R any](encode func(T) (R, error), x T) (out R, err error) {
 	defer func() {
 		p := recover()
 		if p == nil {

@@ -212,7 +212,7 @@ func (e *encoder) any(v slog.Value) {
 	case json.Marshaler: // an error among them
 		e.printedAny(v)
 	case error:
-		text, err := attempt(errorText, x)
+		text, err := chain.Attempt(errorText, x)
 		verbose := text
 		_, formats := x.(fmt.Formatter)
 		_, marshals := x.(encoding.TextMarshaler)

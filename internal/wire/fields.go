@@ -4,9 +4,10 @@ import (
 	"log/slog"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/level"
 )
 
 // fields are the members of a JSON object of which some will be more than
@@ -117,35 +118,13 @@ func levelOf(v slog.Value) (slog.Level, bool) {
 	return parseLevel(v.String())
 }
 
-// parseLevel reads slog's names of levels with or without an offset and those
-// that other loggers have for the same, in any case.
+// parseLevel reads the names of levels that other loggers have too.
 func parseLevel(s string) (slog.Level, bool) {
-	name, offset := s, 0
-	if i := strings.IndexAny(s, "+-"); i >= 0 {
-		n, err := strconv.Atoi(s[i:])
-		if err != nil {
-			return slog.LevelInfo, false
-		}
-		name, offset = s[:i], n
+	switch strings.ToLower(s) {
+	case "panic", "dpanic": // zap, zerolog, logrus
+		return slog.LevelError + 4, true
 	}
-	var level slog.Level
-	switch strings.ToLower(name) {
-	case "trace":
-		level = slog.LevelDebug - 4
-	case "debug":
-		level = slog.LevelDebug
-	case "info":
-		level = slog.LevelInfo
-	case "warn", "warning":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
-	case "critical", "fatal", "panic", "dpanic":
-		level = slog.LevelError + 4
-	default:
-		return slog.LevelInfo, false
-	}
-	return level + slog.Level(offset), true
+	return level.Named(s)
 }
 
 // timeOf reads a time as text or as a number.

@@ -1,66 +1,23 @@
 package wire
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/slogworks/slogworks/internal/chain"
 )
 
 // print returns what slog.JSONHandler and slog.TextHandler print for a value
 // that could not change and so was not frozen, in their words if it fails.
 func print(x any) (doc []byte, text string) {
-	doc, err := attempt(encodeJSON, x)
-	if err != nil {
-		doc = appendString(nil, err.Error())
+	f := chain.Print(x)
+	doc, _ = f.MarshalJSON() // never fails
+	if _, ok := x.(encoding.TextMarshaler); !ok && isBytes(x) {
+		return doc, string(reflect.ValueOf(x).Bytes())
 	}
-	text, err = attempt(encodeText, x)
-	if err != nil {
-		text = err.Error()
-	}
-	return doc, text
-}
-
-// attempt calls f and words a failure or a panic as slog's handlers do.
-func attempt[T, R any](f func(T) (R, error), x T) (out R, err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		if v := reflect.ValueOf(x); v.Kind() == reflect.Pointer && v.IsNil() {
-			err = errors.New("<nil>")
-			return
-		}
-		err = fmt.Errorf("!PANIC: %v", p)
-	}()
-	out, err = f(x)
-	if err != nil {
-		err = fmt.Errorf("!ERROR:%w", err)
-	}
-	return out, err
-}
-
-func encodeJSON(x any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(x)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-func encodeText(x any) (string, error) {
-	if m, ok := x.(encoding.TextMarshaler); ok {
-		text, err := m.MarshalText()
-		return string(text), err
-	}
-	if isBytes(x) {
-		return string(reflect.ValueOf(x).Bytes()), nil
-	}
-	return fmt.Sprintf("%+v", x), nil
+	return doc, f.String()
 }
 
 func errorText(err error) (string, error) { return err.Error(), nil }

@@ -4,6 +4,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,11 @@ func TestOptions_changeOver(t *testing.T) {
 		if err := logger.Rotate(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Millisecond) // its names have a resolution of one
+		// Its names have a resolution of a millisecond: two backups of the same one
+		// would be one.
+		for named := time.Now().UnixMilli(); time.Now().UnixMilli() == named; {
+			runtime.Gosched()
+		}
 	}
 	write(logger, "3\n")
 	if err := logger.Close(); err != nil {

@@ -5,9 +5,10 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/level"
 )
 
 // chip is a level as people select it: with all that are above it and below the
@@ -35,38 +36,12 @@ func chipOf(level slog.Level) int {
 	return 0
 }
 
-// parseLevel reads a name in any case, with or without offset, or an integer.
 func parseLevel(s string) (slog.Level, error) {
-	wrong := fmt.Errorf("unknown level %q: want debug, info, warn, error or critical, a name with an offset such as error+2, or an integer", s)
-	if n, err := strconv.Atoi(s); err == nil {
-		return slog.Level(n), nil
+	l, ok := level.Parse(s)
+	if !ok {
+		return 0, fmt.Errorf("unknown level %q: want debug, info, warn, error or critical, a name with an offset such as error+2, or an integer", s)
 	}
-	name, offset := s, 0
-	if i := strings.IndexAny(s, "+-"); i >= 0 {
-		n, err := strconv.Atoi(s[i:])
-		if err != nil {
-			return 0, wrong
-		}
-		name, offset = s[:i], n
-	}
-	var level slog.Level
-	switch strings.ToLower(name) {
-	case "trace":
-		level = slog.LevelDebug - 4
-	case "debug":
-		level = slog.LevelDebug
-	case "info":
-		level = slog.LevelInfo
-	case "warn", "warning":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
-	case "critical", "fatal":
-		level = slog.LevelError + 4
-	default:
-		return 0, wrong
-	}
-	return level + slog.Level(offset), nil
+	return l, nil
 }
 
 // filter says which records a client wants. The zero filter takes all.

@@ -24,6 +24,9 @@ type proxy struct {
 	// fate is asked for each connection, how many bytes it passes on and what
 	// then becomes of it. A negative number is all of them.
 	fate func(n int) (bytes int64, end ending)
+	// inTurn has a connection wait until the receiver is done with the one
+	// before, which it need not be when the sender has a new one already.
+	inTurn bool
 
 	address string
 	mu      sync.Mutex
@@ -45,7 +48,12 @@ const (
 )
 
 func newProxy(t testing.TB, to string, fate func(n int) (int64, ending)) *proxy {
-	p := &proxy{to: to, fate: fate, address: "127.0.0.1:0", conns: map[net.Conn]bool{}}
+	return (&proxy{to: to, fate: fate}).open(t)
+}
+
+// open starts a proxy until the end of the test.
+func (p *proxy) open(t testing.TB) *proxy {
+	p.address, p.conns = "127.0.0.1:0", map[net.Conn]bool{}
 	p.start(t)
 	t.Cleanup(p.stop)
 	return p
@@ -63,7 +71,11 @@ func (p *proxy) start(t testing.TB) {
 			if err != nil {
 				return
 			}
-			p.running.Go(func() { p.pass(conn) })
+			if p.inTurn {
+				p.pass(conn)
+			} else {
+				p.running.Go(func() { p.pass(conn) })
+			}
 		}
 	})
 }
@@ -125,6 +137,10 @@ func (p *proxy) pass(sender net.Conn) {
 		fallthrough
 	case cut:
 		_ = sender.Close()
+		if p.inTurn {
+			_ = receiver.(*net.TCPConn).CloseWrite()
+			back.Wait()
+		}
 		_ = receiver.Close()
 	case halfClose:
 		_ = receiver.(*net.TCPConn).CloseWrite()
@@ -270,7 +286,7 @@ func TestReceiver_handsOverToTheNext(t *testing.T) {
 func TestHandler_sendsNothingTwice(t *testing.T) {
 	const n = 3000
 	r := serve(t, new(socket.Receiver))
-	p := newProxy(t, r.address, fates["cuts"])
+	p := (&proxy{to: r.address, fate: fates["cuts"], inTurn: true}).open(t)
 	h := newSender(t, "tcp://"+p.address, socket.Options{})
 	q := queue.New(h, &queue.Options{Capacity: n, Reserve: -1, Retry: slogworks.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}})
 	for i := range n {
@@ -282,6 +298,8 @@ func TestHandler_sendsNothingTwice(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// What is sent may still be on its way through the proxy.
+	waitFor(t, "something arrives", func() bool { return r.Stats().Written > 0 })
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,8 @@ type Options struct {
 // out in the order in which Handle and HandleBatch get hold of the connection,
 // one call at a time. It connects when there is a record to send, and again when
 // the connection has ended, so that it can be made while the peer is down.
-// Derived handlers share the connection.
+// Without Ack, what the network still had of the last connection may arrive
+// after what goes over the next. Derived handlers share the connection.
 //
 // The end of the context of Handle changes nothing; that of HandleBatch, which
 // is the lifetime of the stage in front, ends the attempt.
