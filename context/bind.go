@@ -107,7 +107,7 @@ func (b *binding) handlerFor(s *Stack) slog.Handler {
 			return d.handler
 		}
 	}
-	d := &derivation{stack: s, handler: s.with.derive(b.handler), length: 1}
+	d := &derivation{stack: s, handler: derive(s.with, b.handler), length: 1}
 	if newest != nil && newest.length < maxDerivations {
 		d.next, d.length = newest, newest.length+1
 	}

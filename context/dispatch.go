@@ -28,7 +28,7 @@ func (d *destination) wants(ctx context.Context, level slog.Level) bool {
 // is what a blackhole with a predicate does.
 func (d *destination) isSieve() bool { return d.blackhole && d.when != nil }
 
-func (d *destination) accepts(ctx context.Context, with steps, r *slog.Record) (ok bool, err error) {
+func (d *destination) accepts(ctx context.Context, with stage.Steps, r *slog.Record) (ok bool, err error) {
 	defer stage.Rescue(&err)
 	return d.when(ctx, slogworks.NewView(*r, with...)), nil
 }

@@ -41,7 +41,7 @@ type Options struct {
 type Handler struct {
 	next    slog.Handler
 	root    slog.Handler // next without the groups in under and what is in them
-	under   steps        // since the first group; empty if it is all the same
+	under   stage.Steps  // since the first group; empty if it is all the same
 	extract []func(ctx context.Context) []slog.Attr
 	inGroup bool
 }
@@ -120,10 +120,10 @@ func ask(ctx context.Context, f func(context.Context) []slog.Attr) (attrs []slog
 // together with these. What r has stands in the groups of under. It comes last,
 // for readers take the last of two attributes that have one key, and who logs
 // knows best.
-func join(whole, r *slog.Record, under steps) {
+func join(whole, r *slog.Record, under stage.Steps) {
 	whole.Time, whole.Level, whole.Message, whole.PC = r.Time, r.Level, r.Message, r.PC
 	if len(under) > 0 {
-		whole.AddAttrs(under.group(r))
+		whole.AddAttrs(group(under, r))
 	} else {
 		addAttrs(whole, r)
 	}
@@ -156,7 +156,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(h.under) == 0 {
 		derived.root = derived.next
 	} else {
-		derived.under = h.under.withAttrs(attrs)
+		derived.under = h.under.WithAttrs(attrs)
 	}
 	return &derived
 }
@@ -171,7 +171,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	if h.inGroup {
 		derived.root = derived.next
 	} else {
-		derived.under = h.under.withGroup(name)
+		derived.under = h.under.WithGroup(name)
 	}
 	return &derived
 }

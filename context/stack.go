@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // Stack is a handler whose destinations change while the program runs. Each
@@ -29,7 +30,7 @@ import (
 type Stack struct {
 	core    *core
 	base    destination
-	with    steps
+	with    stage.Steps
 	derived atomic.Pointer[derivedList]
 }
 
@@ -97,7 +98,7 @@ func (s *Stack) pushed() pushedList {
 	}
 	destinations := slices.Clone(*list)
 	for i := range destinations {
-		destinations[i].handler = s.with.derive(destinations[i].handler)
+		destinations[i].handler = derive(s.with, destinations[i].handler)
 	}
 	s.derived.Store(&derivedList{list, destinations})
 	return destinations
@@ -109,7 +110,7 @@ func (s *Stack) WithAttrs(attrs []slog.Attr) slog.Handler {
 		return s
 	}
 	base := s.base.handler.WithAttrs(slices.Clone(attrs))
-	return &Stack{core: s.core, base: destination{s.base.binding, base}, with: s.with.withAttrs(attrs)}
+	return &Stack{core: s.core, base: destination{s.base.binding, base}, with: s.with.WithAttrs(attrs)}
 }
 
 // WithGroup returns a Stack whose handlers have the group opened.
@@ -118,7 +119,7 @@ func (s *Stack) WithGroup(name string) slog.Handler {
 		return s
 	}
 	base := s.base.handler.WithGroup(name)
-	return &Stack{core: s.core, base: destination{s.base.binding, base}, with: s.with.withGroup(name)}
+	return &Stack{core: s.core, base: destination{s.base.binding, base}, with: s.with.WithGroup(name)}
 }
 
 // Unwrap returns the base handler and those that are pushed now. It cannot

@@ -5,33 +5,17 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/stage"
 )
 
-// steps are what a handler was derived with, oldest first.
-//
-// LogValuers are resolved, as slog's handlers do in WithAttrs. Other values stay
-// as they are, and are not frozen: a handler behind, or its ReplaceAttr, that
-// knows a value by its type, say to keep it secret, must meet that type.
-type steps []slogworks.GroupOrAttrs
-
-func (s steps) withAttrs(attrs []slog.Attr) steps {
-	return append(slices.Clip(s), slogworks.GroupOrAttrs{Attrs: stage.Resolve(attrs)})
-}
-
-func (s steps) withGroup(name string) steps {
-	return append(slices.Clip(s), slogworks.GroupOrAttrs{Group: name})
-}
-
 // group returns the group that the first step opens, with all that the other
 // steps and r have to stand in it.
-func (s steps) group(r *slog.Record) slog.Attr {
+func group(s stage.Steps, r *slog.Record) slog.Attr {
 	name, inner := s[0].Group, s[1:]
-	members := make([]slog.Attr, 0, inner.size(r))
+	members := make([]slog.Attr, 0, size(inner, r))
 	for i, step := range inner {
 		if step.Group != "" {
-			members = append(members, inner[i:].group(r))
+			members = append(members, group(inner[i:], r))
 			return slog.Attr{Key: name, Value: slog.GroupValue(members...)}
 		}
 		members = append(members, step.Attrs...)
@@ -45,7 +29,7 @@ func (s steps) group(r *slog.Record) slog.Attr {
 
 // size is how many attributes stand directly in the group that the step before
 // opens.
-func (s steps) size(r *slog.Record) int {
+func size(s stage.Steps, r *slog.Record) int {
 	n := 0
 	for _, step := range s {
 		if step.Group != "" {
@@ -58,15 +42,15 @@ func (s steps) size(r *slog.Record) int {
 
 // derive returns h derived by the steps. If h panics at that, when nobody
 // expects it any more, it fails every record instead.
-func (s steps) derive(h slog.Handler) slog.Handler {
-	derived, err := s.apply(h)
+func derive(s stage.Steps, h slog.Handler) slog.Handler {
+	derived, err := apply(s, h)
 	if err != nil {
 		return &broken{h, err}
 	}
 	return derived
 }
 
-func (s steps) apply(h slog.Handler) (derived slog.Handler, err error) {
+func apply(s stage.Steps, h slog.Handler) (derived slog.Handler, err error) {
 	defer stage.Rescue(&err)
 	for _, step := range s {
 		if step.Group != "" {

@@ -14,7 +14,7 @@ import (
 type ErrorHandler struct {
 	child  *guard
 	report func(ctx context.Context, v slogworks.View, err error)
-	with   steps
+	with   stage.Steps
 }
 
 var _ slogworks.BatchHandler = (*ErrorHandler)(nil)
@@ -72,7 +72,7 @@ func (h *ErrorHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error
 func (h *ErrorHandler) reported(ctx context.Context, r slog.Record, err error) error {
 	panicked := func() (err2 error) {
 		defer stage.Rescue(&err2)
-		h.report(ctx, h.with.view(r), err)
+		h.report(ctx, h.with.View(r), err)
 		return nil
 	}()
 	if panicked == nil {
@@ -92,7 +92,7 @@ func (h *ErrorHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
 	}
-	return &ErrorHandler{h.child.withAttrs(attrs), h.report, h.with.withAttrs(attrs)}
+	return &ErrorHandler{h.child.withAttrs(attrs), h.report, h.with.WithAttrs(attrs)}
 }
 
 // WithGroup returns a handler whose next handler has the group opened.
@@ -100,7 +100,7 @@ func (h *ErrorHandler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	return &ErrorHandler{h.child.withGroup(name), h.report, h.with.withGroup(name)}
+	return &ErrorHandler{h.child.withGroup(name), h.report, h.with.WithGroup(name)}
 }
 
 // Unwrap returns the handler.

@@ -32,7 +32,7 @@ type Route struct {
 // Isolation, errors and batches are as in [Handler].
 type RouterHandler struct {
 	routes []route
-	with   steps
+	with   stage.Steps
 	core   *routerCore
 }
 
@@ -160,7 +160,7 @@ func (h *RouterHandler) HandleBatch(ctx context.Context, b slogworks.Batch) erro
 
 // matches reports whether route i takes r, which was logged by a handler that
 // was derived with the given steps.
-func (h *RouterHandler) matches(ctx context.Context, i int, with steps, r *slog.Record) (bool, error) {
+func (h *RouterHandler) matches(ctx context.Context, i int, with stage.Steps, r *slog.Record) (bool, error) {
 	route := &h.routes[i]
 	if !route.enabled(ctx, r.Level) {
 		return false, nil
@@ -168,7 +168,7 @@ func (h *RouterHandler) matches(ctx context.Context, i int, with steps, r *slog.
 	if route.when == nil {
 		return true, nil
 	}
-	ok, err := route.accepts(ctx, with.view(*r))
+	ok, err := route.accepts(ctx, with.View(*r))
 	if err != nil {
 		return false, fmt.Errorf("fanout: predicate of route %d: %w", i+1, err)
 	}
@@ -192,7 +192,7 @@ func (h *RouterHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
 	}
-	return h.derive(h.with.withAttrs(attrs), func(g *guard) *guard { return g.withAttrs(attrs) })
+	return h.derive(h.with.WithAttrs(attrs), func(g *guard) *guard { return g.withAttrs(attrs) })
 }
 
 // WithGroup returns a handler whose children have the group opened, as the
@@ -201,10 +201,10 @@ func (h *RouterHandler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	return h.derive(h.with.withGroup(name), func(g *guard) *guard { return g.withGroup(name) })
+	return h.derive(h.with.WithGroup(name), func(g *guard) *guard { return g.withGroup(name) })
 }
 
-func (h *RouterHandler) derive(with steps, each func(*guard) *guard) *RouterHandler {
+func (h *RouterHandler) derive(with stage.Steps, each func(*guard) *guard) *RouterHandler {
 	routes := slices.Clone(h.routes)
 	for i := range routes {
 		routes[i].to = each(routes[i].to)
