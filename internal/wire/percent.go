@@ -10,10 +10,12 @@ import (
 )
 
 // maxArgs is how many bytes of args are put into a message, and maxWidth how wide
-// one of them may be made: what is beyond would make much of little.
+// one of them may be made, and maxMessage how long the message may become: what is
+// beyond would make much of little, as a long text does that a format has often.
 const (
-	maxArgs  = 64 << 10
-	maxWidth = 1000
+	maxArgs    = 64 << 10
+	maxWidth   = 1000
+	maxMessage = 1 << 20
 )
 
 // percent is Python's format % args. It reports false where Python raises an
@@ -33,7 +35,7 @@ func percent(format string, args pyValue) (string, bool) {
 		}
 		p.out.WriteString(p.rest[:i])
 		p.rest = p.rest[i:]
-		if p.rest != "" && !p.directive() {
+		if p.rest != "" && !p.directive() || p.out.Len() > max(maxMessage, len(format)) {
 			return "", false
 		}
 	}

@@ -1,29 +1,22 @@
 package socket
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
-	"io"
-	"net"
-	"sync"
+	"os"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/intake"
 )
 
 // ackEvery is after how many records the sender is told even though more of them
 // have arrived already.
 const ackEvery = 64
 
-// errDrained ends a connection in a Shutdown.
-var errDrained = errors.New("socket: drained")
-
 // conn is a connection that is read.
 type conn struct {
+	*intake.Conn
 	receiver *Receiver
-	raw      net.Conn // below TLS
-	conn     net.Conn
-	peer     string
 	frames   frames
 
 	greeted bool // the first frame has been read
@@ -31,58 +24,47 @@ type conn struct {
 	number  uint64
 	unacked int
 	origin  *origin // whose records came last
-
-	// Since the Shutdown: bytes that were read, whether all that had arrived was
-	// among them at some time, and whether more was read after that.
-	drained        int
-	caughtUp, past bool
-
-	mu       sync.Mutex // for the deadline
-	deadline time.Time  // by which the frame has to be complete; zero between frames
 }
 
-func (c *conn) serve() {
-	r := c.receiver
-	defer r.running.Done()
-	defer func() {
-		_ = c.conn.Close()
-		r.mu.Lock()
-		delete(r.conns, c)
-		r.mu.Unlock()
-	}()
-	if r.TLS != nil {
-		secure := tls.Server(c.raw, r.TLS)
-		ctx, cancel := context.WithTimeout(r.life, r.limits.frameTimeout)
-		err := secure.HandshakeContext(ctx)
-		cancel()
-		if err != nil {
-			r.refuse(c.peer, refuse(badTLS, "%v", err))
-			return
-		}
-		c.conn = secure
+func (r *Receiver) serve(accepted *intake.Conn) {
+	c := &conn{Conn: accepted, receiver: r}
+	c.frames = frames{Stream: r.server.Stream(c, "frame"), max: r.server.Limits.MaxFrame}
+	if r.Token != "" {
+		c.frames.max = minFrame // nobody has memory for who has no token
+		c.frames.Idle = -1
+		c.frames.By = time.Now().Add(r.server.Limits.FrameTimeout) // however often something comes
 	}
-	c.frames = frames{conn: c, max: r.limits.maxFrame, budget: r.budget, wait: r.limits.frameTimeout}
-	defer c.frames.free()
+	defer c.frames.Free()
 	defer func() { r.origins.release(c.origin) }()
 	err := c.readAll()
 	_ = c.acknowledge() // if the connection is broken, it makes no difference
-	var refusal *Refusal
-	switch {
-	case errors.As(err, &refusal):
-		r.refuse(c.peer, refusal)
-	case err == errDrained:
-		c.finish()
+	if refusal := refusalOf(err); refusal != nil {
+		r.refuse(c.Peer, refusal)
+	} else if err == intake.ErrDrained {
+		c.Finish()
 	}
 }
 
-// readAll handles frame after frame. It returns nil or errDrained when there is
-// nothing more, a *Refusal for what is wrong, and any other error if the
+// refusalOf returns the Refusal that an error is, or nil.
+func refusalOf(err error) *Refusal {
+	var ours *Refusal
+	var theirs *intake.Refusal
+	if !errors.As(err, &ours) && errors.As(err, &theirs) {
+		ours = (*Refusal)(theirs)
+	}
+	return ours
+}
+
+// readAll handles frame after frame. It returns intake.ErrDrained when a Shutdown
+// has read enough, a refusal for what is wrong, and any other error if the
 // connection ended between two frames.
 func (c *conn) readAll() error {
 	for {
-		c.setFrame(false)
 		frame, err := c.frames.next()
 		if err != nil {
+			if c.isStranger() {
+				return strange(err)
+			}
 			return err
 		}
 		if !c.greeted {
@@ -102,15 +84,34 @@ func (c *conn) readAll() error {
 				return err
 			}
 		}
-		if c.past || c.drained > backlog {
-			return errDrained
-		}
 	}
 }
 
+// Read is what frames are read with.
+func (c *conn) Read(p []byte, deadline time.Time, inFrame bool) (int, error) {
+	// Before it waits for more, the sender should know what is done.
+	if err := c.acknowledge(); err != nil {
+		return 0, err
+	}
+	if c.resends() {
+		return 0, intake.ErrDrained
+	}
+	n, err := c.Conn.Read(p, deadline, inFrame)
+	if n == 0 && err != nil && c.resends() {
+		err = intake.ErrDrained
+	}
+	return n, err
+}
+
+// resends reports whether the sender will have to send again what it is not told
+// of, so that a Shutdown need not read it.
+func (c *conn) resends() bool { return c.acks && c.receiver.server.IsDraining() }
+
 // greet reads the first frame of the connection as far as it is a hello.
 func (c *conn) greet(frame []byte) (isHello bool, err error) {
+	limits := &c.receiver.server.Limits
 	c.greeted = true
+	c.frames.max, c.frames.Idle, c.frames.By = limits.MaxFrame, limits.IdleTimeout, time.Time{}
 	h, isHello := readHello(frame)
 	if token := c.receiver.Token; token != "" {
 		switch {
@@ -124,55 +125,67 @@ func (c *conn) greet(frame []byte) (isHello bool, err error) {
 		return false, nil
 	}
 	c.acks = h.Ack
-	return true, c.tell(uint64(c.receiver.limits.maxFrame))
+	return true, c.tell(uint64(limits.MaxFrame))
+}
+
+// isStranger reports whether there is a token that has not come yet.
+func (c *conn) isStranger() bool { return !c.greeted && c.receiver.Token != "" }
+
+// strange is what is wrong when there is no token before err.
+func strange(err error) error {
+	refusal := refusalOf(err)
+	switch {
+	case refusal != nil && refusal.Reason == frameTooLong:
+		return refuse(badToken, "the first frame has none")
+	case refusal != nil && refusal.Reason == frameTimeout, errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(badToken, "none came in time")
+	}
+	return err
 }
 
 func (c *conn) handle(frame []byte) error {
 	r := c.receiver
-	if len(frame) > freeBuffer {
-		// One at a time, because a record takes several times the memory of its
-		// frame.
-		r.large <- struct{}{}
-		defer func() { <-r.large }()
+	d, refusal, isLarge := decodeShort(frame)
+	if !isLarge {
+		return c.handleRecord(&d, refusal)
 	}
-	d, refusal := r.decode(frame)
+	return r.server.Budget.Alone(r.server.Life().Done(), func() error {
+		d, refusal := r.decode(frame)
+		return c.handleRecord(&d, refusal)
+	})
+}
+
+// handleRecord handles what was decoded of a frame.
+func (c *conn) handleRecord(d *decoded, refusal *Refusal) error {
+	r := c.receiver
 	if refusal != nil {
 		if c.frames.last {
 			refusal = refuse(cutShort, "the stream ended within a line")
 		}
 		return refusal
 	}
-	if !c.acks || d.origin.Seq == 0 || d.origin.Boot == "" || len(d.origin.Boot) > maxBoot {
-		r.take(c.peer, d)
+	if !c.acks || d.Origin.Seq == 0 || d.Origin.Boot == "" || len(d.Origin.Boot) > maxBoot {
+		r.take(c.Peer, d)
 		return nil
 	}
-	if c.origin == nil || c.origin.boot != d.origin.Boot {
+	if c.origin == nil || c.origin.boot != d.Origin.Boot {
 		r.origins.release(c.origin)
-		c.origin = r.origins.get(d.origin.Boot)
+		c.origin = r.origins.get(d.Origin.Boot)
 	}
 	// The lock is held while the record is handled: when the sender comes back on
 	// another connection, what the first has still in its hands is done before it
 	// is acknowledged as a duplicate.
 	c.origin.mu.Lock()
 	defer c.origin.mu.Unlock()
-	if d.origin.Seq > c.origin.last {
-		c.origin.last = d.origin.Seq
-		r.take(c.peer, d)
+	if d.Origin.Seq > c.origin.last {
+		c.origin.last = d.Origin.Seq
+		r.take(c.Peer, d)
 	} else {
 		r.duplicates.Add(1)
 	}
-	c.number = d.origin.Seq
+	c.number = d.Origin.Seq
 	c.unacked++
 	return nil
-}
-
-// take hands a record on if it is wanted.
-func (r *Receiver) take(peer string, d decoded) {
-	if !r.isEnabled(d.record.Level) {
-		r.ignored.Add(1)
-		return
-	}
-	r.handle(peer, d)
 }
 
 // acknowledge tells the sender what was handled.
@@ -187,98 +200,6 @@ func (c *conn) acknowledge() error {
 func (c *conn) tell(n uint64) error {
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], n)
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.receiver.limits.frameTimeout)); err != nil {
-		return err
-	}
-	_, err := c.conn.Write(number[:])
+	_, err := c.Write(number[:])
 	return err
-}
-
-// finish ends a connection whose sender may have sent more: closing it at once
-// could destroy what it was told last.
-func (c *conn) finish() {
-	half, ok := c.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	if c.conn.SetReadDeadline(time.Now().Add(quiet)) == nil {
-		_, _ = io.CopyN(io.Discard, c.conn, 1<<20)
-	}
-}
-
-// setFrame notes where a frame begins, for its timeout.
-func (c *conn) setFrame(inFrame bool) {
-	if !inFrame {
-		c.deadline = time.Time{}
-	} else if c.deadline.IsZero() {
-		c.deadline = time.Now().Add(c.receiver.limits.frameTimeout)
-	}
-}
-
-// read reads from the connection. Between two frames, it returns io.EOF where
-// the peer has been silent for too long.
-func (c *conn) read(p []byte, inFrame bool) (int, error) {
-	// Before it waits for more, the sender should know what is done.
-	if err := c.acknowledge(); err != nil {
-		return 0, err
-	}
-	c.setFrame(inFrame)
-	draining, err := c.setDeadline(inFrame)
-	if err != nil {
-		return 0, err
-	}
-	if draining && c.caughtUp && c.receiver.isLate() {
-		c.past = true // the rest of a frame may have been on its way
-	}
-	if draining && (c.acks || c.past && !inFrame) {
-		return 0, errDrained
-	}
-	n, err := c.conn.Read(p)
-	if draining {
-		c.drained += n
-		// TLS gives less than there is.
-		c.caughtUp = c.caughtUp || n < len(p) && c.conn == c.raw
-	}
-	if err != nil && isTimeout(err) {
-		switch {
-		case c.receiver.isDraining():
-			err = errDrained
-			if inFrame && !c.acks {
-				err = io.EOF // cut short
-			}
-		case !inFrame && !c.greeted && c.receiver.Token != "":
-			err = refuse(badToken, "none came in time")
-		case !inFrame:
-			err = io.EOF
-		}
-	}
-	return n, err
-}
-
-func (c *conn) setDeadline(inFrame bool) (draining bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	limits := &c.receiver.limits
-	deadline := c.deadline
-	switch {
-	case inFrame:
-	case !c.greeted && c.receiver.Token != "":
-		deadline = time.Now().Add(limits.frameTimeout)
-	case limits.idleTimeout > 0:
-		deadline = time.Now().Add(limits.idleTimeout)
-	}
-	draining = c.receiver.isDraining()
-	if draining {
-		if d := c.receiver.drainDeadline(); deadline.IsZero() || d.Before(deadline) {
-			deadline = d
-		}
-	}
-	return draining, c.raw.SetReadDeadline(deadline)
-}
-
-// hurry makes a read that waits for the peer wait no longer than a Shutdown does.
-func (c *conn) hurry() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_ = c.raw.SetReadDeadline(c.receiver.drainDeadline())
 }

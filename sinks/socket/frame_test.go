@@ -1,9 +1,13 @@
 package socket_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"net"
 	"runtime"
 	"slices"
@@ -48,6 +52,34 @@ func FuzzFrames(f *testing.F) {
 		}
 		if total > len(stream) {
 			t.Errorf("%d bytes became frames of %d", len(stream), total)
+		}
+	})
+}
+
+// FuzzDatagram checks that whatever comes is written as a line of JSON or refused,
+// and never written without the token.
+func FuzzDatagram(f *testing.F) {
+	f.Add([]byte(wireLine), false)
+	f.Add([]byte(`{"slogworks":1,"token":"secret"}`+"\n"+wireLine), true)
+	f.Add([]byte(`{"slogworks":1,"token":"Secret"}`+"\n"+wireLine), true)
+	f.Add([]byte(prefixed(pickleFile(f, "plain1"))), false)
+	f.Add([]byte(`{"name":"a","levelno":1e3,"msg":"%s %5.2f","args":["x",NaN],"levelno":30}`), false)
+	f.Fuzz(func(t *testing.T, datagram []byte, asks bool) {
+		var line bytes.Buffer
+		r := &socket.Receiver{Handler: slog.NewJSONHandler(&line, &slog.HandlerOptions{Level: slog.Level(math.MinInt)})}
+		if asks {
+			r.Token = "secret"
+		}
+		r.Datagram(datagram)
+		s := r.Stats()
+		if s.Received != 1 || s.Written == 1 != (line.Len() > 0) {
+			t.Errorf("the counts are %+v, and %q was written", s, &line)
+		}
+		if s.Written == 1 && asks && !bytes.Contains(datagram, []byte("secret")) && !bytes.Contains(datagram, []byte(`\u`)) {
+			t.Errorf("%q was written without the token", datagram)
+		}
+		if s.Written == 1 && (!json.Valid(line.Bytes()) || bytes.Count(line.Bytes(), []byte("\n")) != 1) {
+			t.Errorf("not a line of JSON: %q", &line)
 		}
 	})
 }

@@ -3,16 +3,10 @@ package socket
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net"
 
 	"github.com/slogworks/slogworks/internal/stage"
 )
-
-// packetBuffer is asked of the system for datagrams that wait to be read; it may
-// give less.
-const packetBuffer = 4 << 20
 
 // ServePacket reads records from p, one per datagram, and closes p in the end.
 // What the system has no room for while the Handler is busy is lost. It blocks
@@ -20,39 +14,8 @@ const packetBuffer = 4 << 20
 func (r *Receiver) ServePacket(p net.PacketConn) error {
 	r.init()
 	stage.Require("socket", r.Handler)
-	if !r.enter(p) {
-		_ = p.Close()
-		return ErrClosed
-	}
-	defer r.leave(p)
-	if b, ok := p.(interface{ SetReadBuffer(int) error }); ok {
-		_ = b.SetReadBuffer(packetBuffer) // it works with less
-	}
 	// A longer datagram fills the buffer.
-	buf := make([]byte, r.limits.maxFrame+len(helloPrefix)+256)
-	for {
-		n, from, err := p.ReadFrom(buf)
-		if n > 0 || err == nil {
-			r.receive(buf[:n], addressOf(from))
-		}
-		switch {
-		case r.isDraining():
-			if err != nil || r.isLate() || p.SetReadDeadline(r.drainDeadline()) != nil {
-				return ErrClosed
-			}
-		case err != nil && errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("socket: read: %w", err)
-		case err != nil && !isPassing(err):
-			return fmt.Errorf("socket: read: %w", err)
-		}
-	}
-}
-
-// isPassing reports whether err is about a datagram and not about the socket, as
-// Windows has one for a datagram that is longer than the buffer.
-func isPassing(err error) bool {
-	var passing interface{ Temporary() bool }
-	return errors.As(err, &passing) && passing.Temporary()
+	return r.server.ServePacket(p, r.server.Limits.MaxFrame+len(helloPrefix)+256, r.receive)
 }
 
 // receive handles a datagram.
@@ -79,12 +42,12 @@ func (r *Receiver) handleDatagram(datagram []byte, peer string) *Refusal {
 			return refuse(badLength, "%d bytes announced in a datagram of %d", n, len(datagram))
 		}
 	}
-	if len(datagram) > r.limits.maxFrame {
-		return refuse(frameTooLong, "a datagram of more than %d bytes", r.limits.maxFrame)
+	if len(datagram) > r.server.Limits.MaxFrame {
+		return refuse(frameTooLong, "a datagram of more than %d bytes", r.server.Limits.MaxFrame)
 	}
 	d, refusal := r.decode(datagram)
 	if refusal == nil {
-		r.take(peer, d)
+		r.take(peer, &d)
 	}
 	return refusal
 }

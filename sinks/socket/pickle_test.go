@@ -235,6 +235,10 @@ func FuzzPickle(f *testing.F) {
 			}
 			return
 		}
+		short, refusal, isShort := socket.DecodeShort(frame)
+		if isShort && frame[0] != '{' && (refusal != nil || asJSON(short) != asJSON(r)) {
+			t.Errorf("as a short frame it is %s, %v, want %s", asJSON(short), refusal, asJSON(r))
+		}
 		var line bytes.Buffer
 		if err := errors.Join(
 			slog.NewJSONHandler(&line, nil).Handle(context.Background(), r),

@@ -3,15 +3,14 @@ package socket
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/intake"
 	"github.com/slogworks/slogworks/internal/stage"
 )
 
@@ -42,7 +41,10 @@ import (
 // What is no record is refused and counted by reason, and ends its connection,
 // because what follows cannot be trusted; others go on. A datagram has no
 // connection to end. With the default limits, as many hostile peers as there may
-// be take less than 64 MiB of memory, whatever they send.
+// be take less than 64 MiB of memory, whatever they send. That is why records of
+// more than 16 KiB, or of hundreds of values, are handled one at a time, and what
+// is longer may have to wait for memory, for FrameTimeout at most. All others are
+// read and handled side by side.
 //
 // Handler is called by one goroutine per connection, and by several at once. If
 // it blocks, the senders have to wait, which is what they should; if it returns
@@ -53,12 +55,14 @@ type Receiver struct {
 	// Handler gets the records. A nil Handler panics in Serve and ServePacket.
 	Handler slog.Handler
 
-	// TLS makes Serve talk TLS. Default nil: no TLS.
+	// TLS makes Serve talk TLS. Default nil: no TLS. Session tickets are disabled:
+	// Python's ssl does not read them, and closing a connection on which something
+	// was not read destroys what was sent last.
 	TLS *tls.Config
 
 	// Token is what each connection and each datagram has to begin with, as a
-	// Handler with the same Token does. Python's handlers send none. Default "":
-	// none is asked for.
+	// Handler with the same Token does. Python's handlers send none. Until it has
+	// come, 2 KiB are read at most. Default "": none is asked for.
 	Token string
 
 	// MaxFrame is how many bytes a record may have on its way. Default 1 MiB; at
@@ -83,65 +87,26 @@ type Receiver struct {
 	// should limit what it writes. Default nil: they are counted.
 	OnError func(error)
 
-	start  sync.Once
-	limits limits
-	budget *budget
-	large  chan struct{} // whoever handles a long frame holds its only place
+	start   sync.Once
+	server  *intake.Server
+	counts  intake.Counts
+	origins origins
 
-	life      context.Context // ends when a Shutdown gives up
-	endLife   context.CancelFunc
-	draining  chan struct{} // closed by Shutdown
-	ending    sync.Once
-	hurryFrom atomic.Int64 // when a Shutdown loses its patience, in ns since 1970
-
-	mu        sync.Mutex
-	closed    bool
-	listeners map[interface{ Close() error }]struct{}
-	conns     map[*conn]struct{}
-	running   sync.WaitGroup
-	origins   origins
-	refused   map[string]uint64
-
-	written, dropped, ignored, duplicates, objects, connections atomic.Uint64
+	duplicates, objects atomic.Uint64
 }
-
-// limits are the fields with their defaults.
-type limits struct {
-	maxFrame, maxConns        int
-	idleTimeout, frameTimeout time.Duration
-}
-
-const (
-	// quiet is how long a peer has to be silent for a Shutdown to believe that
-	// everything it has sent was read. From patience on, a moment is enough, so
-	// that one who goes on and on is only read for as long as there is a backlog,
-	// and of that no more than fits into the buffers of both systems.
-	quiet    = 100 * time.Millisecond
-	moment   = 5 * time.Millisecond
-	patience = time.Second
-	backlog  = 16 << 20
-)
 
 func (r *Receiver) init() {
 	r.start.Do(func() {
-		r.limits = limits{frameLimit(r.MaxFrame), r.MaxConns, r.IdleTimeout, r.FrameTimeout}
-		if r.limits.maxConns == 0 {
-			r.limits.maxConns = 256
-		}
-		if r.limits.idleTimeout == 0 {
-			r.limits.idleTimeout = 5 * time.Minute
-		}
-		if r.limits.frameTimeout <= 0 {
-			r.limits.frameTimeout = 30 * time.Second
-		}
-		// A buffer has up to twice the length of its frame.
-		r.budget = newBudget(max(16<<20, 4*r.limits.maxFrame))
-		r.large = make(chan struct{}, 1)
-		r.draining = make(chan struct{})
-		r.life, r.endLife = context.WithCancel(context.Background())
-		r.listeners = map[interface{ Close() error }]struct{}{}
-		r.conns = map[*conn]struct{}{}
-		r.refused = map[string]uint64{}
+		r.server = intake.NewServer(intake.Config{
+			Package:   "socket",
+			ErrClosed: ErrClosed,
+			Limits: intake.Limits{
+				MaxFrame: r.MaxFrame, MaxConns: r.MaxConns, IdleTimeout: r.IdleTimeout, FrameTimeout: r.FrameTimeout,
+			}.WithDefaults(),
+			TLS:    r.TLS,
+			Refuse: func(peer string, why *intake.Refusal) { r.refuse(peer, (*Refusal)(why)) },
+			Report: r.report,
+		})
 	})
 }
 
@@ -151,159 +116,19 @@ func (r *Receiver) init() {
 func (r *Receiver) Serve(l net.Listener) error {
 	r.init()
 	stage.Require("socket", r.Handler)
-	if !r.enter(l) {
-		_ = l.Close()
-		return ErrClosed
-	}
-	defer r.leave(l)
-	for failures := 1; ; failures++ {
-		accepted, err := l.Accept()
-		if err == nil {
-			failures = 0
-			r.accept(accepted)
-			continue
-		}
-		if r.isDraining() {
-			return ErrClosed
-		}
-		// A net.Error of Accept that is temporary means that the process is out
-		// of descriptors, as in net/http.
-		var temporary interface{ Temporary() bool }
-		if !errors.As(err, &temporary) || !temporary.Temporary() {
-			return fmt.Errorf("socket: accept: %w", err)
-		}
-		r.report(fmt.Errorf("socket: accept: %w", err))
-		select {
-		case <-time.After(min(time.Second, 5*time.Millisecond<<min(failures, 10))):
-		case <-r.draining:
-			return ErrClosed
-		}
-	}
+	return r.server.Serve(l, r.serve)
 }
-
-func (r *Receiver) accept(accepted net.Conn) {
-	c := &conn{receiver: r, raw: accepted, conn: accepted, peer: addressOf(accepted.RemoteAddr())}
-	r.mu.Lock()
-	tooMany := r.limits.maxConns > 0 && len(r.conns) >= r.limits.maxConns
-	if !r.closed && !tooMany {
-		r.conns[c] = struct{}{}
-		r.running.Add(1)
-		defer func() { go c.serve() }()
-	}
-	isClosed := r.closed
-	r.mu.Unlock()
-	switch {
-	case isClosed:
-		_ = accepted.Close()
-	case tooMany:
-		_ = accepted.Close()
-		r.refuse(c.peer, refuse(tooManyConns, "there are %d", r.limits.maxConns))
-	default:
-		r.connections.Add(1)
-	}
-}
-
-func addressOf(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	if text := a.String(); text != "@" { // an unnamed unix socket
-		return text
-	}
-	return ""
-}
-
-// enter registers what Shutdown has to close, unless it has been.
-func (r *Receiver) enter(l interface{ Close() error }) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	r.listeners[l] = struct{}{}
-	r.running.Add(1)
-	return true
-}
-
-func (r *Receiver) leave(l interface{ Close() error }) {
-	_ = l.Close() // Shutdown may have done so
-	r.mu.Lock()
-	delete(r.listeners, l)
-	r.mu.Unlock()
-	r.running.Done()
-}
-
-func (r *Receiver) isDraining() bool {
-	select {
-	case <-r.draining:
-		return true
-	default:
-		return false
-	}
-}
-
-// drainDeadline is by when a read in a Shutdown is over.
-func (r *Receiver) drainDeadline() time.Time {
-	now := time.Now()
-	if r.isLate() {
-		return now.Add(moment)
-	}
-	return now.Add(quiet)
-}
-
-// isLate reports whether a Shutdown has run out of patience.
-func (r *Receiver) isLate() bool { return time.Now().UnixNano() > r.hurryFrom.Load() }
 
 // Shutdown refuses further connections, reads what has arrived, and closes. A
-// connection counts as read when it was silent for 100ms; after a second, as soon
+// connection counts as read when it was silent for 100ms; after 3 seconds, as soon
 // as there is nothing to be read at once; and after 16 MiB in any case. Datagrams
-// are read for a second at most. With acknowledgement, what is not acknowledged
+// are read for 3 seconds at most. With acknowledgement, what is not acknowledged
 // will be sent again, so that nothing more is read. If ctx ends first, all is
 // closed at once, the context of the Handler's calls ends, and the error wraps
 // ctx.Err() and says how many connections were still being read.
 func (r *Receiver) Shutdown(ctx context.Context) error {
 	r.init()
-	r.ending.Do(func() {
-		r.hurryFrom.Store(time.Now().Add(patience).UnixNano())
-		close(r.draining)
-	})
-	r.mu.Lock()
-	r.closed = true
-	for l := range r.listeners {
-		// A PacketConn still has datagrams to be read.
-		if _, ok := l.(net.Listener); ok {
-			_ = l.Close()
-		} else if p, ok := l.(net.PacketConn); ok {
-			_ = p.SetReadDeadline(r.drainDeadline())
-		}
-	}
-	for c := range r.conns {
-		c.hurry()
-	}
-	r.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		r.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		r.endLife()
-		return nil
-	case <-ctx.Done():
-	}
-	r.endLife()
-	r.mu.Lock()
-	open := len(r.conns)
-	for c := range r.conns {
-		_ = c.raw.Close()
-	}
-	for l := range r.listeners {
-		_ = l.Close()
-	}
-	r.mu.Unlock()
-	return fmt.Errorf("socket: shutdown: %w with %d connections being read", ctx.Err(), open)
+	return r.server.Shutdown(ctx)
 }
 
 // Close is Shutdown with 5 seconds of time.
@@ -313,74 +138,21 @@ func (r *Receiver) Close() error {
 	return r.Shutdown(ctx)
 }
 
-// Stats are counts since the Receiver was made. Always,
-//
-//	Received == Written + Dropped + the sum of Refused
-type Stats struct {
-	Received    uint64            // records and what was no record
-	Written     uint64            // records that the Handler took
-	Dropped     uint64            // records that it returned an error for
-	Refused     map[string]uint64 // what was no record, by the reason of its Refusal
-	Ignored     uint64            // records that the Handler was not enabled for
-	Duplicates  uint64            // records that were there already
-	Objects     uint64            // values of pickles that are marked as refused
-	Connections uint64            // accepted
-	Open        int               // connections at present
-}
-
-// Stats returns the counts.
-func (r *Receiver) Stats() Stats {
-	r.init()
-	r.mu.Lock()
-	s := Stats{Refused: maps.Clone(r.refused), Open: len(r.conns)}
-	r.mu.Unlock()
-	s.Written = r.written.Load()
-	s.Dropped = r.dropped.Load()
-	s.Ignored = r.ignored.Load()
-	s.Duplicates = r.duplicates.Load()
-	s.Objects = r.objects.Load()
-	s.Connections = r.connections.Load()
-	s.Received = s.Written + s.Dropped
-	for _, n := range s.Refused {
-		s.Received += n
-	}
-	return s
-}
-
 func (r *Receiver) refuse(peer string, why *Refusal) {
 	why.Peer = peer
-	r.mu.Lock()
-	r.refused[why.Reason]++
-	r.mu.Unlock()
+	r.counts.Refuse(why.Reason)
 	r.report(why)
 }
 
-func (r *Receiver) report(err error) {
-	if r.OnError == nil {
-		return
-	}
-	var ignored error
-	defer stage.Rescue(&ignored)
-	r.OnError(err)
-}
+func (r *Receiver) report(err error) { intake.Report(r.OnError, err) }
 
-// handle hands a record to the handler.
-func (r *Receiver) handle(peer string, d decoded) {
-	r.objects.Add(d.objects)
-	if err := stage.Handle(r.life, r.Handler, d.recordFrom(peer)); err != nil {
-		r.dropped.Add(1)
+// take hands a record on if it is wanted.
+func (r *Receiver) take(peer string, d *decoded) {
+	wanted, err := r.counts.HandFrom(r.server.Life(), r.Handler, &d.Record, peer)
+	if wanted {
+		r.objects.Add(d.objects)
+	}
+	if err != nil {
 		r.report(fmt.Errorf("socket: handling a record of %s: %w", peer, err))
-		return
 	}
-	r.written.Add(1)
-}
-
-// isEnabled asks the handler; if it panics, it is left to Handle to do so again.
-func (r *Receiver) isEnabled(level slog.Level) (enabled bool) {
-	defer func() {
-		if recover() != nil {
-			enabled = true
-		}
-	}()
-	return r.Handler.Enabled(r.life, level)
 }

@@ -130,6 +130,7 @@ func TestReceiver_refusesWhatIsNoRecord(t *testing.T) {
 		"a line beyond MaxFrame":      {`{"m":"` + strings.Repeat("x", 5000), "frame-too-long"},
 		"a line just beyond MaxFrame": {`{"m":"` + strings.Repeat("x", 4089) + `"}` + "\n", "frame-too-long"},
 		"HTTP":                        {"GET / HTTP/1.1\r\n\r\n", "not-a-frame"},
+		"syslog":                      {"<15>hello\n", "not-a-frame"},
 		"a broken line":               {`{"l":0,"m":` + "\n", "bad-json"},
 		"a broken line in a frame":    {prefixed(`{"l":0,"m":`), "bad-json"},
 		"no pickle":                   {prefixed("hello"), "bad-pickle"},

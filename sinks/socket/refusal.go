@@ -1,24 +1,21 @@
 package socket
 
-import "fmt"
+import "github.com/slogworks/slogworks/internal/intake"
 
 // Why something was refused.
 const (
-	frameTooLong   = "frame-too-long"
-	frameTimeout   = "frame-timeout"
-	cutShort       = "cut-short"
-	notAFrame      = "not-a-frame"
-	badLength      = "bad-length"
-	badJSON        = "bad-json"
-	badPickle      = "bad-pickle"
-	notARecord     = "not-a-record"
-	tooDeep        = "too-deep"
-	tooManyValues  = "too-many-values"
-	recordTooLong  = "record-too-long"
-	badToken       = "bad-token"
-	badTLS         = "bad-tls"
-	tooManyConns   = "too-many-connections"
-	connectionLost = "connection-lost"
+	frameTooLong  = intake.FrameTooLong
+	frameTimeout  = intake.FrameTimeout
+	cutShort      = intake.CutShort
+	notAFrame     = "not-a-frame"
+	badLength     = intake.BadLength
+	badJSON       = "bad-json"
+	badPickle     = "bad-pickle"
+	notARecord    = "not-a-record"
+	tooDeep       = "too-deep"
+	tooManyValues = "too-many-values"
+	recordTooLong = "record-too-long"
+	badToken      = "bad-token"
 )
 
 // Refusal says what a [Receiver] has refused. Reasons are
@@ -46,17 +43,15 @@ type Refusal struct {
 
 // Error gives all three.
 func (r *Refusal) Error() string {
-	text := "socket: refused"
-	if r.Peer != "" {
-		text += " " + r.Peer
-	}
-	text += " " + r.Reason
-	if r.Detail != "" {
-		text += ": " + r.Detail
-	}
-	return text
+	return (*intake.Refusal)(r).Text("socket")
 }
 
+// Refused gives all three too: the receivers of other packages have a type of
+// their own with this method.
+func (r *Refusal) Refused() (peer, reason, detail string) { return r.Peer, r.Reason, r.Detail }
+
+var _ intake.Refused = (*Refusal)(nil)
+
 func refuse(reason, format string, args ...any) *Refusal {
-	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+	return (*Refusal)(intake.Refuse(reason, format, args...))
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
-	"syscall"
-	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/outlet"
 	"github.com/slogworks/slogworks/internal/wire"
 )
 
@@ -64,88 +62,37 @@ func (c *core) send(ctx context.Context, s *scratch, b slogworks.Batch) error {
 }
 
 func (c *core) sendLines(ctx context.Context, s *scratch, b slogworks.Batch, limit int) error {
-	if err := c.lock(ctx); err != nil {
-		if err == ErrClosed {
-			c.refused.Add(uint64(len(b.Items)))
-			return err
-		}
-		return c.account(b, 0, &slogworks.DeliveryError{Err: err})
+	if err := c.outlet.Acquire(ctx, b); err != nil {
+		return err
 	}
-	defer func() { <-c.busy }()
-
-	l, failure := c.connect(ctx, b.Attempt > 0)
-	if failure != nil {
-		return c.account(b, 0, failure)
-	}
+	defer c.outlet.Release()
 	if int(c.limit.Load()) < limit {
 		return errShorter
 	}
 	first := c.seq + 1
-	if b.ID != "" && b.ID == c.repeated.id {
+	// The numbers are those of before only if it is the same records: one that got
+	// the number of another would be taken for a repetition.
+	if b.ID != "" && b.ID == c.repeated.id && len(s.ends) == c.repeated.items {
 		first = c.repeated.next
 	}
 	c.seq = max(c.seq, first+uint64(len(s.ends))-1)
-	var accepted, skipped int
-	var err error
-	if c.target.isDatagram {
-		accepted, skipped, err = c.writeDatagrams(ctx, l, s, first)
+	var done outlet.Outcome
+	if c.outlet.IsDatagram() {
+		done = c.writeDatagrams(ctx, s, first)
 	} else {
-		accepted, err = c.writeStream(ctx, l, s, first)
+		done = c.writeStream(ctx, s, first)
 	}
-	c.sent.Add(uint64(accepted - skipped))
-	c.tooLong.Add(uint64(skipped))
-	if err == nil {
-		c.failures, c.lastErr, c.notBefore, c.repeated.id = 0, nil, time.Time{}, ""
-		return nil
+	if done.Err == nil {
+		c.repeated.id = ""
+	} else {
+		c.repeated.id, c.repeated.next, c.repeated.items = b.ID, first+uint64(done.Accepted), len(s.ends)-done.Accepted
 	}
-	c.disconnect()
-	c.repeated.id, c.repeated.next = b.ID, first+uint64(accepted)
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	failure = c.down(err, !isTimeout(err))
-	failure.Accepted = accepted
-	failure.Uncertain = c.Ack
-	return c.account(b, accepted, failure)
+	return c.outlet.Settle(ctx, b, done)
 }
 
-// account counts what is lost unless somebody tries again.
-func (c *core) account(b slogworks.Batch, accepted int, err *slogworks.DeliveryError) error {
-	if b.Attempt == 0 {
-		c.failed.Add(uint64(len(b.Items) - accepted))
-	}
-	return err
-}
-
-func (c *core) lock(ctx context.Context) error {
-	select {
-	case <-c.closing:
-		return ErrClosed
-	default:
-	}
-	select {
-	case c.busy <- struct{}{}:
-	default:
-		select {
-		case c.busy <- struct{}{}:
-		case <-c.closing:
-			return ErrClosed
-		case <-ctx.Done():
-			return fmt.Errorf("socket: %w while others were sending", ctx.Err())
-		}
-	}
-	select {
-	case <-c.closing:
-		<-c.busy
-		return ErrClosed
-	default:
-		return nil
-	}
-}
-
-// writeStream writes all frames at once and returns how many are delivered, as
-// far as can be known.
-func (c *core) writeStream(ctx context.Context, l *link, s *scratch, first uint64) (accepted int, err error) {
+// writeStream writes all frames at once. What is accepted is what is delivered,
+// as far as can be known.
+func (c *core) writeStream(ctx context.Context, s *scratch, first uint64) (done outlet.Outcome) {
 	c.out, c.ends = c.out[:0], c.ends[:0]
 	begin := 0
 	for i, end := range s.ends {
@@ -153,53 +100,31 @@ func (c *core) writeStream(ctx context.Context, l *link, s *scratch, first uint6
 		c.ends = append(c.ends, len(c.out))
 		begin = end
 	}
-	n, err := c.write(ctx, l, c.out)
+	done.Accepted, done.Err = c.outlet.WriteFrames(ctx, c.out, c.ends)
 	if cap(c.out) > maxKept {
 		c.out = nil
 	}
 	if !c.Ack {
-		// A frame that was written in part will be cut short for the receiver.
-		for accepted < len(c.ends) && c.ends[accepted] <= n {
-			accepted++
-		}
-		return accepted, err
+		return done
 	}
-	if err == nil {
-		err = l.await(ctx, first+uint64(len(c.ends))-1, c.WriteTimeout)
+	if done.Err == nil {
+		done.Err = c.acks.await(ctx, first+uint64(len(c.ends))-1, c.outlet.WriteTimeout)
 	}
-	if acked := l.acked.Load(); acked >= first {
-		accepted = int(min(acked-first+1, uint64(len(c.ends))))
+	done.Accepted, done.Uncertain = 0, true
+	if last := c.acks.last.Load(); last >= first {
+		done.Accepted = int(min(last-first+1, uint64(len(c.ends))))
 	}
-	return accepted, err
+	return done
 }
 
-func (c *core) write(ctx context.Context, l *link, p []byte) (int, error) {
-	if err := l.conn.SetWriteDeadline(time.Now().Add(c.WriteTimeout)); err != nil {
-		return 0, err
-	}
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, l.cut)()
-	}
-	return l.conn.Write(p)
-}
-
-// writeDatagrams writes one datagram per record. One that is too long for the
-// system is skipped, because it would be so again and hold up the others.
-func (c *core) writeDatagrams(ctx context.Context, l *link, s *scratch, first uint64) (accepted, skipped int, err error) {
+func (c *core) writeDatagrams(ctx context.Context, s *scratch, first uint64) outlet.Outcome {
 	begin := 0
-	for i, end := range s.ends {
+	return c.outlet.WriteDatagrams(ctx, len(s.ends), func(i int) []byte {
 		c.out = append(c.out[:0], c.hello...)
-		c.appendNumbered(s.lines[begin:end], first+uint64(i))
-		begin = end
-		_, err := c.write(ctx, l, c.out)
-		switch {
-		case errors.Is(err, syscall.EMSGSIZE):
-			skipped++
-		case err != nil:
-			return i, skipped, err
-		}
-	}
-	return len(s.ends), skipped, nil
+		c.appendNumbered(s.lines[begin:s.ends[i]], first+uint64(i))
+		begin = s.ends[i]
+		return c.out
+	})
 }
 
 func (c *core) appendFrame(line []byte, number uint64) {
@@ -234,10 +159,4 @@ func (c *core) appendNumbered(line []byte, number uint64) {
 func (c *core) tailLen(number uint64) int {
 	var digits [20]byte
 	return len(`,"q":,"b":""`) + len(strconv.AppendUint(digits[:0], number, 10)) + len(c.boot)
-}
-
-// isTimeout reports whether err is that of a deadline.
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -22,7 +22,8 @@
 //
 // What is lost: nothing with [Options].Ack, as long as the queue in front has
 // the record: it is delivered at least once, and as the receiver recognises what
-// it already has, once, unless the receiver itself is killed meanwhile. Without
+// it already has, once, unless the receiver itself is killed meanwhile or
+// something else sends through the same handler while the queue waits. Without
 // Ack, a record is delivered at most once: what the system had taken for sending
 // when the connection broke is lost, and nobody knows how much that was. A
 // datagram may get lost, and its record with it. os.Exit, SIGKILL and a panic
@@ -59,18 +60,15 @@ package socket
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/chain"
+	"github.com/slogworks/slogworks/internal/outlet"
 	"github.com/slogworks/slogworks/internal/stage"
 	"github.com/slogworks/slogworks/internal/wire"
 )
@@ -78,68 +76,6 @@ import (
 // ErrClosed is what Handle returns after Shutdown or Close, and what Serve and
 // ServePacket return after those of the [Receiver].
 var ErrClosed = errors.New("socket: closed")
-
-// Framing is how a stream is divided into records. A Receiver understands all
-// of them, also mixed. A datagram is one record and has no framing.
-type Framing int
-
-const (
-	// Length32 puts the length before each record, as 4 bytes in big-endian
-	// order, as Python's SocketHandler does.
-	Length32 Framing = iota
-	// LF ends each record with a line feed, which no record contains. It suits
-	// receivers that read lines of JSON.
-	LF
-	// Octet puts the length before each record, as decimal digits and a space:
-	// the octet counting of RFC 6587.
-	Octet
-)
-
-// Options are options for a [Handler]. A zero Options consists entirely of
-// default values.
-type Options struct {
-	// Level is the lowest level that Enabled accepts. Default nil: every level.
-	Level slog.Leveler
-
-	// Framing divides a stream into records. Default Length32.
-	Framing Framing
-
-	// TLS is the configuration for a target tls://. Default nil: the roots of
-	// the system, and the host of the target as the name of the server.
-	TLS *tls.Config
-
-	// Token is what a Receiver with a Token asks for. It goes over the network
-	// as it is, so that beyond this machine it wants tls://.
-	Token string
-
-	// Ack waits until the receiver says that its handler was called with the
-	// record. It needs a stream with a Receiver of this package at its end.
-	Ack bool
-
-	// MaxFrame is how many bytes a record may have; of a longer one, the
-	// longest strings are cut and marked. Default 1 MiB, for datagrams 65,507
-	// bytes; at least 2 KiB and less than 16 MiB. If the receiver says that it
-	// takes less, that holds.
-	MaxFrame int
-
-	// DialTimeout bounds connecting, TLS and the receiver's answer to a token
-	// included. Default 5s.
-	DialTimeout time.Duration
-
-	// WriteTimeout bounds a write, and then the wait for the acknowledgement.
-	// Default 10s.
-	WriteTimeout time.Duration
-
-	// Backoff is how long no new connection is tried after one has failed: each
-	// record gets its error at once until then. Only a batch that has an Attempt
-	// is tried all the same, because whoever counts attempts does the waiting.
-	// Default 1s to 30s; MaxElapsed is not used.
-	Backoff slogworks.Backoff
-
-	// Host and Process are what records say about where they come from, beside
-	// the process id. Default the name of the host and of the program's file.
-	Host, Process string
-}
 
 // Handler sends records over a socket. It is safe for concurrent use. Records go
 // out in the order in which Handle and HandleBatch get hold of the connection,
@@ -160,33 +96,22 @@ var _ slogworks.BatchHandler = (*Handler)(nil)
 // core is what derived handlers share.
 type core struct {
 	Options
-	target target
+	outlet *outlet.Outlet
 	about  wire.Origin // without Seq and Boot, which a frame has at its end
 	boot   string
 	hello  []byte // empty if there is nothing to say
 
 	limit atomic.Int64 // bytes that a frame may have
 
-	sent, failed, refused, tooLong atomic.Uint64
+	// What follows belongs to who has acquired the outlet.
 
-	life    context.Context // ends when a Shutdown gives up
-	endLife context.CancelFunc
-	closing chan struct{}
-	close   sync.Once
-	inUse   atomic.Pointer[link] // what a Shutdown that gives up has to close
-	links   sync.WaitGroup
-
-	// busy is a lock that can be waited for with a context; who holds it owns
-	// what follows.
-	busy      chan struct{}
-	link      *link
-	failures  int // in a row
-	notBefore time.Time
-	lastErr   error
-	seq       uint64 // of the last record that was sent
-	repeated  struct {
+	acks     *acks  // of the connection, if there are any
+	seq      uint64 // of the last record that was sent
+	repeated struct {
 		id   string // of the batch that failed, if it has one
 		next uint64 // the number of its first item that was not accepted
+		// items is how many were not, which is how many come again.
+		items int
 	}
 	out  []byte
 	ends []int // where the frames in out end
@@ -203,68 +128,46 @@ type core struct {
 // It does not connect before there is a record. New panics if target and
 // options do not fit, as [Check] says.
 func New(target string, opts *Options) *Handler {
-	t, err := parseTarget(target)
+	t, err := outlet.ParseTarget("socket", target)
 	if err == nil {
-		err = t.check(opts)
+		err = check(t, opts)
 	}
 	if err != nil {
 		panic(err.Error())
 	}
-	c := &core{target: t, boot: rand.Text(), busy: make(chan struct{}, 1), closing: make(chan struct{})}
+	c := &core{boot: rand.Text()}
 	if opts != nil {
 		c.Options = *opts
 	}
 	if c.Level != nil {
 		c.Level = stage.Level("socket", c.Level, slog.LevelInfo)
 	}
-	c.TLS = t.config(c.TLS)
-	c.setDefaults()
+	c.setDefaults(t)
 	c.about = wire.Origin{Host: c.Host, Process: c.Process, PID: os.Getpid()}
 	c.hello = helloLine(c.Token, c.Ack)
 	c.limit.Store(int64(c.MaxFrame))
-	if t.isDatagram {
-		c.limit.Add(-int64(len(c.hello)))
+	o := outlet.Options{
+		Name: "socket", Closed: ErrClosed, Target: t, TLS: c.TLS,
+		DialTimeout: c.DialTimeout, WriteTimeout: c.WriteTimeout, Backoff: c.Backoff,
 	}
-	c.life, c.endLife = context.WithCancel(context.Background())
+	switch {
+	case t.IsDatagram():
+		c.limit.Add(-int64(len(c.hello)))
+	case len(c.hello) > 0:
+		o.Greet = c.greet
+	}
+	c.outlet = outlet.New(o)
 	return &Handler{core: c}
 }
 
 // Check returns an error that says what is wrong with a target and its options,
 // for those who read them from a configuration.
 func Check(target string, opts *Options) error {
-	t, err := parseTarget(target)
+	t, err := outlet.ParseTarget("socket", target)
 	if err != nil {
 		return err
 	}
-	return t.check(opts)
-}
-
-// maxDatagram is what a UDP datagram can carry over IPv4.
-const maxDatagram = 65507
-
-func (c *core) setDefaults() {
-	c.MaxFrame = frameLimit(c.MaxFrame)
-	if c.target.isDatagram {
-		c.MaxFrame = min(c.MaxFrame, maxDatagram)
-	}
-	if c.DialTimeout <= 0 {
-		c.DialTimeout = 5 * time.Second
-	}
-	if c.WriteTimeout <= 0 {
-		c.WriteTimeout = 10 * time.Second
-	}
-	if c.Backoff.Min <= 0 {
-		c.Backoff.Min = time.Second
-	}
-	if c.Backoff.Max <= 0 {
-		c.Backoff.Max = 30 * time.Second
-	}
-	if c.Host == "" {
-		c.Host, _ = os.Hostname() // without a name, records have none
-	}
-	if c.Process == "" && len(os.Args) > 0 {
-		c.Process = filepath.Base(os.Args[0])
-	}
+	return check(t, opts)
 }
 
 // Enabled reports whether level is at least [Options].Level, whether or not the
@@ -311,33 +214,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 // Shutdown refuses further records, waits for those that are being sent, and
 // closes the connection. If ctx ends first, the connection is closed at once,
 // whoever sends gets an error, and so does the caller, wrapping ctx.Err().
-func (h *Handler) Shutdown(ctx context.Context) error {
-	c := h.core
-	c.close.Do(func() { close(c.closing) })
-	var err error
-	select {
-	case c.busy <- struct{}{}: // even if ctx is over
-	default:
-		select {
-		case c.busy <- struct{}{}:
-		case <-ctx.Done():
-			c.endLife()
-			if l := c.inUse.Load(); l != nil {
-				l.cut()
-			}
-			c.busy <- struct{}{}
-			err = fmt.Errorf("socket: shutdown: %w: the records that were being sent got an error", ctx.Err())
-		}
-	}
-	if c.link != nil {
-		_ = c.link.conn.Close() // tells TLS
-	}
-	c.disconnect()
-	c.links.Wait()
-	c.endLife()
-	<-c.busy
-	return err
-}
+func (h *Handler) Shutdown(ctx context.Context) error { return h.core.outlet.Shutdown(ctx) }
 
 // closeTimeout is the time that Close gives to Shutdown.
 const closeTimeout = 5 * time.Second
@@ -352,20 +229,4 @@ func (h *Handler) Close() error {
 // Account gives the counts as part of [slogworks.Books]. A batch with an Attempt
 // that failed, or what of it did, is not counted, because whoever counts
 // attempts has it still.
-func (h *Handler) Account() slogworks.Account {
-	c := h.core
-	a := slogworks.Account{
-		Stage:     "sinks/socket",
-		Delivered: c.sent.Load(),
-		Dropped: map[string]uint64{
-			"closed":   c.refused.Load(),
-			"failed":   c.failed.Load(),
-			"too long": c.tooLong.Load(),
-		},
-	}
-	a.Accepted = a.Delivered
-	for _, n := range a.Dropped {
-		a.Accepted += n
-	}
-	return a
-}
+func (h *Handler) Account() slogworks.Account { return h.core.outlet.Account() }

@@ -183,6 +183,8 @@ func TestNew_panicsAtWhatCheckFinds(t *testing.T) {
 		{"tcp://127.0.0.1:9020", &socket.Options{TLS: new(tls.Config)}},
 		{"udp://127.0.0.1:9020", &socket.Options{Ack: true}},
 		{"tcp://127.0.0.1:9020", &socket.Options{Framing: 3}},
+		{"tcp://127.0.0.1:9020", &socket.Options{Token: "secret\xff"}},
+		{"udp://127.0.0.1:9020", &socket.Options{Token: strings.Repeat("secret", 400)}},
 	} {
 		t.Run(test.target, func(t *testing.T) {
 			err := socket.Check(test.target, test.opts)
@@ -506,6 +508,52 @@ func TestHandler_shutdown(t *testing.T) {
 		}
 		s.wait(t, 100)
 	})
+}
+
+// A batch is sent again under its numbers only if it is the same records: one
+// with the number of another would be dropped as a repetition.
+func TestHandler_numbersAChangedBatchAnew(t *testing.T) {
+	p := newPeer(t)
+	h := newSender(t, p.target(), socket.Options{Ack: true, Framing: socket.LF})
+	numbers := func(b slogworks.Batch) string {
+		t.Helper()
+		done := make(chan error, 1)
+		go func() { done <- h.HandleBatch(t.Context(), b) }()
+		c := p.next()
+		_, _ = c.Write([]byte{0, 0, 0, 0, 0, 16, 0, 0})
+		r := bufio.NewReader(c)
+		if _, err := r.ReadString('\n'); err != nil { // the greeting
+			t.Fatal(err)
+		}
+		var all []string
+		for range b.Items {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, regexp.MustCompile(`"q":(\d+)`).FindStringSubmatch(line)[1])
+		}
+		_ = c.Close()
+		if d := delivery(t, <-done); d.Accepted != 0 || !d.Uncertain {
+			t.Fatalf("the error is %+v", d)
+		}
+		return strings.Join(all, " ")
+	}
+	for _, test := range []struct {
+		batch slogworks.Batch
+		want  string
+	}{
+		{batchOf(1, "id", "a", "b", "c"), "1 2 3"},
+		{batchOf(2, "id", "a", "b", "c"), "1 2 3"},
+		{batchOf(3, "id", "b", "c"), "4 5"},
+		{batchOf(4, "id", "b", "c"), "4 5"},
+		{batchOf(1, "other", "d", "e"), "6 7"},
+		{batchOf(5, "id", "b", "c"), "8 9"},
+	} {
+		if got := numbers(test.batch); got != test.want {
+			t.Errorf("batch %s of %d has the numbers %s, want %s", test.batch.ID, len(test.batch.Items), got, test.want)
+		}
+	}
 }
 
 func TestHandler_allocatesNothing(t *testing.T) {

@@ -1,0 +1,200 @@
+package socket_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/socket"
+)
+
+// pipes is a listener whose connections are pipes, for tests in a bubble.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.accepted:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return nil }
+
+func (p *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p.accepted <- there
+	return here
+}
+
+// Many long frames that are half there take all the memory that there is for
+// them, and each needs more.
+func TestReceiver_finishesManyLongFramesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const senders = 200
+		r := &socket.Receiver{Handler: discard{}}
+		l := newPipes()
+		done := make(chan error, 1)
+		go func() { done <- r.Serve(l) }()
+		frame := []byte(prefixed(`{"l":0,"m":"` + strings.Repeat("x", 200_000) + `"}`))
+		var sending sync.WaitGroup
+		rest := make(chan struct{})
+		for range senders {
+			conn := l.dial()
+			sending.Go(func() {
+				defer conn.Close()
+				_, err := conn.Write(frame[:100_000])
+				<-rest
+				if err == nil {
+					_, err = conn.Write(frame[100_000:])
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // until all wait for the rest or for memory
+		close(rest)
+		sending.Wait()
+		synctest.Wait()
+		if s := r.Stats(); s.Written != senders {
+			t.Errorf("the counts are %+v, want %d written", s, senders)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
+}
+
+// gate is a handler that holds everybody until it is opened.
+type gate struct {
+	discard
+	in     *atomic.Int64
+	opened chan struct{}
+}
+
+func (g gate) Handle(_ context.Context, r slog.Record) error {
+	g.in.Add(1)
+	<-g.opened
+	runtime.KeepAlive(r)
+	return nil
+}
+
+// The handler is busy, and everybody has sent what is short and becomes long.
+func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
+	const limit = 64 << 20
+	peers := int64(256)
+	if raceEnabled {
+		peers = 32 // it is ten times as slow
+	}
+	text := func(s string) string { return "X" + string([]byte{byte(len(s)), byte(len(s) >> 8), 0, 0}) + s }
+	for name, frame := range map[string]string{
+		"a text in many places":      levelno + text("x") + text(strings.Repeat("\x01", 1000)) + "q\x000(" + strings.Repeat("h\x00", 1000) + "lu.",
+		"a group in many places":     levelno + text("x") + "}(" + strings.Repeat(text("")+"K\x01", 100) + "uq\x000}(" + strings.Repeat(text("a")+"h\x00", 1000) + "uu.",
+		"a list in many places":      levelno + text("x") + "(" + strings.Repeat("K\x01", 100) + "lq\x000(" + strings.Repeat("h\x00", 5000) + "lu.",
+		"many lists":                 levelno + text("x") + "(" + strings.Repeat("]", 16_000) + "tu.",
+		"a message of many args":     `{"name":"x","levelno":20,"msg":"` + strings.Repeat("%999d", 2000) + `","args":[` + strings.Repeat("1,", 1999) + `1]}`,
+		"many attributes of Python":  levelno + strings.Repeat("U\x01aK\x01", 2700) + "u.",
+		"many attributes":            `{` + strings.Repeat(`"a":1,`, 2700) + `"l":1}`,
+		"many attributes of its own": `{"l":0,"m":"","a":[` + strings.Repeat(`{"k":"a","t":"n"},`, 880) + `{"k":"","t":"n"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			base := m.HeapInuse
+			g := gate{in: new(atomic.Int64), opened: make(chan struct{})}
+			s := serve(t, &socket.Receiver{Handler: g})
+			for range peers {
+				dial(t, "tcp", s.address).send(prefixed(frame))
+			}
+			// Until all have come as far as they may.
+			before, since, highest := int64(-1), time.Now(), uint64(0)
+			for before < peers && time.Since(since) < 500*time.Millisecond {
+				if n := g.in.Load(); n != before {
+					before, since = n, time.Now()
+				}
+				runtime.ReadMemStats(&m)
+				highest = max(highest, m.HeapInuse)
+				time.Sleep(time.Millisecond)
+			}
+			if highest > base+limit {
+				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
+			}
+			t.Logf("%d records were being handled, and the heap had %d MiB more than before", before, (int64(highest)-int64(base))>>20)
+			close(g.opened)
+			waitFor(t, "a record", func() bool { got := s.Stats(); return got.Written+got.Refused["record-too-long"] > 0 })
+		})
+	}
+}
+
+func TestReceiver_asksForItsTokenInTime(t *testing.T) {
+	for name, piece := range map[string]string{"of nothing": "\n", "of a frame": "{"} {
+		t.Run("whatever trickles "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &socket.Receiver{Handler: discard{}, Token: "secret", FrameTimeout: 30 * time.Second}
+				l := newPipes()
+				done := make(chan error, 1)
+				go func() { done <- r.Serve(l) }()
+				conn := l.dial()
+				began := time.Now()
+				for time.Since(began) < time.Minute {
+					if _, err := conn.Write([]byte(piece)); err != nil {
+						break
+					}
+					time.Sleep(7 * time.Second)
+				}
+				if took := time.Since(began); took > 40*time.Second {
+					t.Errorf("it waits for %v", took)
+				}
+				_ = conn.Close()
+				synctest.Wait()
+				if s := r.Stats(); s.Refused["bad-token"] != 1 || s.Open != 0 {
+					t.Errorf("the counts are %+v", s)
+				}
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+				<-done
+			})
+		})
+	}
+	t.Run("and has no memory for who has none", func(t *testing.T) {
+		s := serve(t, &socket.Receiver{Token: "secret"})
+		c := dial(t, "tcp", s.address)
+		c.send("\x00\x01\x00\x00") // 64 KiB, which need not be waited for
+		if !c.isClosed() {
+			t.Error("the connection stays open")
+		}
+		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-token"] == 1 })
+	})
+	t.Run("and then takes long frames", func(t *testing.T) {
+		s := serve(t, &socket.Receiver{Token: "secret"})
+		h := newSender(t, "tcp://"+s.address, socket.Options{Token: "secret"})
+		mustHandle(t, h, record(strings.Repeat("x", 100_000)))
+		s.wait(t, 1)
+		if got := s.Stats(); got.Written != 1 {
+			t.Errorf("the counts are %+v", got)
+		}
+	})
+}
