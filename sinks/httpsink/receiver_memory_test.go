@@ -1,0 +1,131 @@
+package httpsink_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/httpsink"
+)
+
+// busy is a handler that holds everybody until it is freed.
+type busy struct {
+	slog.Handler
+	in    *atomic.Int64
+	freed chan struct{}
+}
+
+func newBusy() busy { return busy{slog.DiscardHandler, new(atomic.Int64), make(chan struct{})} }
+
+func (h busy) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h busy) Handle(_ context.Context, r slog.Record) error {
+	h.in.Add(1)
+	<-h.freed
+	runtime.KeepAlive(r)
+	return nil
+}
+
+// distinct returns n of as many different names as there may be, each followed by
+// text.
+func distinct(n int, text string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	var b strings.Builder
+	for i := range n {
+		for ; i >= len(letters); i /= len(letters) {
+			b.WriteByte(letters[i%len(letters)])
+		}
+		b.WriteByte(letters[i])
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// The handler is busy, and as many peers as there may be have sent what becomes
+// long, or is not complete.
+func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's memory counts too")
+	}
+	const peers, limit = 256, 64 << 20
+	post := func(body string) string {
+		return postHead + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	zip := func(body string) string {
+		body = packed(body)
+		return postHead + fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	for name, attack := range map[string]string{
+		"a head of many fields":              "GET /?msg=x HTTP/1.1\r\nHost: localhost\r\n" + distinct(6000, ":\n"),
+		"a head of long fields":              "GET /?msg=x HTTP/1.1\r\nHost: localhost\r\n" + distinct(240, ":"+strings.Repeat("x", 130)+"\n"),
+		"long fields before a slow body":     postHead + "Content-Length: 10\r\n" + distinct(240, ":"+strings.Repeat("x", 130)+"\n") + "\r\nx",
+		"many fields before a slow body":     postHead + "Content-Length: 10\r\n" + distinct(6000, ":\n") + "\r\nx",
+		"many fields before a short body":    strings.TrimSuffix(post(slogLine), "\r\n\r\n"+slogLine) + "\r\n" + distinct(6000, ":\n") + "\r\n" + slogLine,
+		"a query of many fields":             "GET /?" + strings.Repeat("a=b&", 1023) + "msg=x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"a long query":                       "GET /?msg=" + strings.Repeat("x", 31<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"a query of signs":                   "GET /?msg=" + strings.Repeat("\x01", 31<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"a form of many fields":              strings.Replace(post(strings.Repeat("a=b&", 1023)+"msg=x"), "x-ndjson", "x-www-form-urlencoded", 1),
+		"many attributes":                    post(`{` + strings.Repeat(`"a":1,`, 2700) + `"l":1}`),
+		"many attributes of its own":         post(`{"l":0,"m":"","a":[` + strings.Repeat(`{"k":"a","t":"n"},`, 880) + `{"k":"","t":"n"}]}`),
+		"a message of many args":             post(`{"name":"x","levelno":20,"msg":"` + strings.Repeat("%999d", 2000) + `","args":[` + strings.Repeat("1,", 1999) + `1]}`),
+		"many lists":                         post(`{"a":` + strings.Repeat(`[[],`, 3000) + "1" + strings.Repeat("]", 3000) + `}`),
+		"a long body":                        post(`{"msg":"` + strings.Repeat("x", 1<<20-20) + `"}`),
+		"a long body that is not complete":   strings.TrimSuffix(post(`{"msg":"`+strings.Repeat("x", 1<<20-20)+`"}`), `"}`),
+		"a bomb of a record":                 zip(`{"msg":"` + strings.Repeat("x", 1<<20-20) + `"}`),
+		"a bomb of many records":             zip(strings.Repeat("{}\n", 1000)),
+		"a bomb that is too long":            zip(strings.Repeat("x", 64<<20)),
+		"a packed body that is not complete": strings.TrimSuffix(zip(slogLine+strings.Repeat(" ", 3<<20)), "\x00"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := []byte(attack)
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			base := m.HeapInuse
+			h := newBusy()
+			s := receiveHTTP(t, &httpsink.Receiver{Handler: h, MaxConns: peers})
+			var attackers sync.WaitGroup
+			for range peers {
+				conn := raw(t, s.address)
+				defer conn.Close()
+				attackers.Go(func() {
+					_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+					_, _ = conn.Write(text) // the receiver may have had enough
+				})
+			}
+			// Until all have come as far as they may.
+			sent := make(chan struct{})
+			go func() {
+				attackers.Wait()
+				close(sent)
+			}()
+			before, since, highest := int64(-1), time.Now(), uint64(0)
+			for before < peers && time.Since(since) < 500*time.Millisecond {
+				n := h.in.Load()
+				select {
+				case <-sent:
+				default:
+					since = time.Now()
+				}
+				if n != before {
+					before, since = n, time.Now()
+				}
+				runtime.ReadMemStats(&m)
+				highest = max(highest, m.HeapInuse)
+				time.Sleep(time.Millisecond)
+			}
+			if highest > base+limit {
+				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
+			}
+			t.Logf("%d records were being handled, and the heap had %d MiB more than before: %v", before, (int64(highest)-int64(base))>>20, s.Stats())
+			close(h.freed)
+			<-sent
+		})
+	}
+}

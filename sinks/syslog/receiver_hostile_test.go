@@ -1,0 +1,171 @@
+package syslog_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/syslog"
+)
+
+// Whoever asks first makes what is made once.
+func TestReceiver_isUsedByManyFromTheBeginning(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &syslog.Receiver{Handler: slog.DiscardHandler}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { r.Stats() })
+	}
+	all.Go(func() { _ = r.Serve(l) })
+	all.Go(func() { _ = r.ServePacket(p) })
+	all.Go(func() { _ = r.Close() })
+	all.Wait()
+}
+
+func TestReceiver_shutdownAtAnyMoment(t *testing.T) {
+	for i := range 20 {
+		s := receiveStream(t, &syslog.Receiver{FrameTimeout: time.Second, MaxConns: 8})
+		var peers sync.WaitGroup
+		for n := range 6 {
+			peers.Go(func() {
+				conn, err := net.Dial("tcp", s.address)
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, []string{
+					countOctets("<14>a", "<14>b") + "10 <14>",
+					"<14>a\n<14>b\n<14>c",
+					"<14>a\x00<14>b\x00<14>c",
+				}[n%3])
+			})
+		}
+		time.Sleep(time.Duration(i) * 100 * time.Microsecond) // the moment
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		peers.Wait()
+		for reason := range s.Stats().Refused {
+			if reason != "cut-short" {
+				t.Errorf("refused for %s", reason)
+			}
+		}
+	}
+}
+
+// A line may come whenever it likes, and still end in a Shutdown.
+func TestReceiver_shutdownDoesNotWaitForALineWithoutEnd(t *testing.T) {
+	s := receiveStream(t, new(syslog.Receiver))
+	c := speak(t, "tcp", s.address)
+	c.say("<14>a\n<14>b\n")
+	s.await(t, 2)
+	c.say("<14>c")
+	trickled := make(chan struct{})
+	go func() {
+		defer close(trickled)
+		for {
+			if _, err := c.Write([]byte("x")); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-trickled
+	if got := s.await(t, 3); len(got) != 3 || !strings.HasPrefix(got[2], "cx") {
+		t.Errorf("the messages are %q", got)
+	}
+}
+
+func TestReceiver_takesWhatIsLong(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	many := "[a" + strings.Repeat(` b=""`, 2000) + "]"
+	s := receiveStream(t, new(syslog.Receiver))
+	for i, stream := range []string{
+		countOctets("<14>"+long, "<14>1 - - - - - "+many+" m"),
+		"<14>" + long + "\n<14>1 - - - - - " + many + " m\n",
+	} {
+		speak(t, "tcp", s.address).say(stream)
+		if got := s.await(t, 2*i+2); got[2*i] != long || got[2*i+1] != "m" {
+			t.Errorf("%d messages, the last %.100q", len(got), got[len(got)-1])
+		}
+	}
+	if errs := s.reported(); len(errs) > 0 {
+		t.Error(errs)
+	}
+}
+
+func TestReceiver_overTLS(t *testing.T) {
+	cert, pool := loopbackCertificate(t)
+	t.Run("refuses nobody who has said nothing", func(t *testing.T) {
+		s := receiveStream(t, &syslog.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+		speak(t, "tcp", s.address)
+		_ = speak(t, "tcp", s.address).Close()
+		until(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if got := s.Stats(); got.Received != 0 {
+			t.Errorf("the counts are %+v", got)
+		}
+	})
+	t.Run("reads in a Shutdown what has arrived", func(t *testing.T) {
+		s := receiveStream(t, &syslog.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		const n = 500
+		for i := range n {
+			if _, err := io.WriteString(conn, countOctets(fmt.Sprintf("<14>%d", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		until(t, "the connection", func() bool { return s.Stats().Open == 1 })
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if got := s.Stats(); got.Written != n {
+			t.Errorf("the counts are %+v, want %d written", got, n)
+		}
+	})
+	t.Run("loses nothing of who reads nothing", func(t *testing.T) {
+		h := newBusy()
+		s := receiveStream(t, &syslog.Receiver{Handler: h, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 100
+		for range n {
+			if _, err := io.WriteString(conn, countOctets("<14>a")); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "the first record", func() bool { return h.in.Load() == 1 })
+		}
+		if err := conn.NetConn().Close(); err != nil {
+			t.Fatal(err)
+		}
+		close(h.freed)
+		until(t, "the end of the connection", func() bool { return s.Stats().Open == 0 })
+		if got := s.Stats(); got.Written != n || got.Received != n {
+			t.Errorf("the counts are %+v, want %d written", got, n)
+		}
+	})
+}

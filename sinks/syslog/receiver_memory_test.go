@@ -1,0 +1,104 @@
+package syslog_test
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/slogworks/slogworks/sinks/syslog"
+)
+
+// busy is a handler that holds everybody until it is freed.
+type busy struct {
+	slog.Handler
+	in    *atomic.Int64
+	freed chan struct{}
+}
+
+func newBusy() busy { return busy{slog.DiscardHandler, new(atomic.Int64), make(chan struct{})} }
+
+func (h busy) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h busy) Handle(_ context.Context, r slog.Record) error {
+	h.in.Add(1)
+	<-h.freed
+	runtime.KeepAlive(r)
+	return nil
+}
+
+// The handler is busy, and as many peers as there may be have sent what becomes
+// long, or is not complete.
+func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's memory counts too")
+	}
+	const peers, limit = 256, 64 << 20
+	for name, attack := range map[string]string{
+		"nothing":                         "",
+		"a length":                        "1048576 ",
+		"many parameters":                 countOctets("<14>1 - - - - - [a" + strings.Repeat(` b=""`, 3200) + "]"),
+		"many elements":                   countOctets("<14>1 - - - - - " + strings.Repeat(`[a]`, 4000)),
+		"many parameters of a Handler":    countOctets("<14>1 - - - - - [slog@32473" + strings.Repeat(` b=""`, 3200) + "]"),
+		"many groups of a Handler":        countOctets("<14>1 - - - - - [slog@32473" + strings.Repeat(` a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a="" b=""`, 380) + "]"),
+		"bytes that are no text":          countOctets("<14>" + strings.Repeat("\xffx", 8000)),
+		"a long message":                  countOctets("<14>" + strings.Repeat("x", 1<<20-4)),
+		"a long message not complete":     "1048576 <14>" + strings.Repeat("x", 1<<20-10),
+		"a line without end":              "<14>" + strings.Repeat("x", 1<<20-10),
+		"many lines, and then no NUL":     "<14>" + strings.Repeat("x\n", 1<<19-10),
+		"a long line, and then no NUL":    "<14>x\x00<14>" + strings.Repeat("x\n", 1<<19-10),
+		"many short messages":             strings.Repeat(countOctets("<14>x"), 10_000),
+		"many parameters, a long one":     countOctets("<14>1 - - - - - [a" + strings.Repeat(` b=""`, 4000) + "]" + strings.Repeat("x", 1<<20-30_000)),
+		"many groups, and a long message": countOctets("<14>1 - - - - - [slog@32473" + strings.Repeat(` a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a="" b=""`, 2000) + "]" + strings.Repeat("x", 900_000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := []byte(attack)
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			base := m.HeapInuse
+			h := newBusy()
+			s := receiveStream(t, &syslog.Receiver{Handler: h, MaxConns: peers})
+			var attackers sync.WaitGroup
+			for range peers {
+				conn := speak(t, "tcp", s.address)
+				defer conn.Close()
+				attackers.Go(func() {
+					_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+					_, _ = conn.Write(text) // the receiver may have had enough
+				})
+			}
+			sent := make(chan struct{})
+			go func() {
+				attackers.Wait()
+				close(sent)
+			}()
+			// Until all have come as far as they may.
+			before, since, highest := int64(-1), time.Now(), uint64(0)
+			for before < peers && time.Since(since) < 500*time.Millisecond {
+				n := h.in.Load()
+				select {
+				case <-sent:
+				default:
+					since = time.Now()
+				}
+				if n != before {
+					before, since = n, time.Now()
+				}
+				runtime.ReadMemStats(&m)
+				highest = max(highest, m.HeapInuse)
+				time.Sleep(time.Millisecond)
+			}
+			if highest > base+limit {
+				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
+			}
+			t.Logf("%d records were being handled, and the heap had %d MiB more than before", before, (int64(highest)-int64(base))>>20)
+			close(h.freed)
+			<-sent
+		})
+	}
+}
