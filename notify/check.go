@@ -28,8 +28,10 @@ type plan struct {
 //   - An argument that begins with "-" must have an "=" before its first
 //     placeholder, as in "--title={title}", or an argument "--" before it.
 //   - There is no placeholder in what a shell or another interpreter takes for a
-//     script: the argument after the -c of sh or the -e of perl and osascript,
-//     any argument of cmd and powershell.
+//     script: the argument after the -c of sh and psql or the -e of perl and
+//     osascript, any argument of cmd, powershell, ssh, tmux and watch. The
+//     programs that people reach for are known, and that sudo, env and the like
+//     start another.
 //   - A program whose name ends in .bat or .cmd gets no placeholder as an
 //     argument: cmd.exe, which runs it, has quoting rules of its own, and os/exec
 //     does not follow them (golang.org/issue/27199).
@@ -60,6 +62,9 @@ func (c *Command) newPlan() (*plan, error) {
 	p := new(plan)
 	var err error
 	for i, arg := range c.Args {
+		if strings.Contains(arg, "\x00") {
+			return nil, fmt.Errorf("argument %d has a NUL, which no program can be given", i+1)
+		}
 		t, err := parseTemplate(arg)
 		if err != nil {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)
@@ -83,13 +88,17 @@ func (c *Command) newPlan() (*plan, error) {
 	if p.path, err = filepath.Abs(p.path); err != nil {
 		return nil, err
 	}
-	return p, nil
+	// On Windows a.bat is found by the name a, too.
+	return p, c.checkBatch(p.path, p.args)
 }
 
 func (p *plan) addVariable(variable string) error {
 	name, value, ok := strings.Cut(variable, "=")
 	if !ok || name == "" || strings.ContainsAny(name, "{}\x00") {
 		return errors.New(`a variable of Env must be "KEY=value", without placeholders in KEY`)
+	}
+	if strings.Contains(value, "\x00") {
+		return fmt.Errorf("variable %s has a NUL, which no program can be given", name)
 	}
 	t, err := parseTemplate(value)
 	if err != nil {
@@ -114,12 +123,21 @@ func (p *plan) addVariable(variable string) error {
 // shortestSecret keeps what is said all the time, such as a port, readable.
 const shortestSecret = 8
 
-func (c *Command) checkArgs(args []template) error {
-	switch ext := strings.ToLower(filepath.Ext(c.Path)); ext {
+func (c *Command) checkBatch(path string, args []template) error {
+	isDynamic := func(t template) bool { _, dynamic := t.prefix(); return dynamic }
+	// Windows looks for names without the dots and spaces at their end.
+	switch ext := strings.ToLower(filepath.Ext(strings.TrimRight(path, ". "))); ext {
 	case ".bat", ".cmd":
-		if i := firstDynamic(args); i >= 0 || c.ArgsFunc != nil {
+		if c.ArgsFunc != nil || slices.ContainsFunc(args, isDynamic) {
 			return fmt.Errorf("cmd.exe, which runs %s files, has quoting rules of its own: give the text by Stdin or Env", ext)
 		}
+	}
+	return nil
+}
+
+func (c *Command) checkArgs(args []template) error {
+	if err := c.checkBatch(c.Path, args); err != nil {
+		return err
 	}
 	ended := false // by an argument --
 	for i, t := range args {
@@ -127,7 +145,7 @@ func (c *Command) checkArgs(args []template) error {
 		switch {
 		case !dynamic:
 			ended = ended || prefix == "--"
-		case takesScript(c.Path, args[:i]):
+		case takesScript(c.Path, args[:i], prefix):
 			return fmt.Errorf("argument %d, %q, would be run as a script with whatever text there is: give the text by Stdin or Env", i+1, c.Args[i])
 		case c.AllowDash || ended:
 		case prefix == "":
@@ -139,45 +157,99 @@ func (c *Command) checkArgs(args []template) error {
 	return nil
 }
 
-func firstDynamic(args []template) int {
-	for i, t := range args {
-		if _, dynamic := t.prefix(); dynamic {
-			return i
-		}
-	}
-	return -1
+// scriptOptions are the options of interpreters that come before a script: the
+// letters of short ones, and the long ones.
+var scriptOptions = map[string]struct {
+	letters string
+	long    []string
+}{
+	"python":    {letters: "c"},
+	"perl":      {letters: "eE"},
+	"ruby":      {letters: "e"},
+	"osascript": {letters: "e"},
+	"lua":       {letters: "e"},
+	"node":      {letters: "ep", long: []string{"--eval", "--print"}},
+	"php":       {letters: "rBRE", long: []string{"--run", "--process-begin", "--process-code", "--process-end"}},
+	"psql":      {letters: "c", long: []string{"--command"}},
+	"mysql":     {letters: "e", long: []string{"--execute"}},
+	"mariadb":   {letters: "e", long: []string{"--execute"}},
 }
 
-// takesScript reports whether the argument that comes after these is a script to
-// the program, or to another that it starts, as sudo does. It knows the programs
-// that people reach for.
-func takesScript(path string, before []template) bool {
+// takesScript reports whether an argument that begins with the prefix and comes
+// after these is a script to the program, or to another that it starts. It knows
+// the programs that people reach for.
+func takesScript(path string, before []template, prefix string) bool {
+	var args []string
+	for _, t := range before {
+		arg, _ := t.prefix()
+		args = append(args, arg)
+	}
+	if isScript(path, args, prefix) {
+		return true
+	}
 	switch programName(path) {
+	case "sudo", "doas", "env", "nice", "nohup", "setsid", "timeout", "stdbuf", "flock", "sshpass", "busybox":
+		for i, name := range args {
+			if isScript(name, args[i+1:], prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isScript(path string, before []string, prefix string) bool {
+	name := programName(path)
+	switch name {
 	case "cmd", "powershell", "pwsh", "ssh":
 		return true // these join all their arguments
+	case "watch":
+		return true // which gives them to sh
+	case "tmux":
+		return true // which runs what stands in #()
+	case "sh", "ash", "bash", "csh", "dash", "fish", "ksh", "su", "tcsh", "zsh":
+		return isShellScript(before, prefix)
 	}
-	if len(before) == 0 {
+	options, ok := scriptOptions[name]
+	if !ok {
 		return false
 	}
-	option, _ := before[len(before)-1].prefix()
-	if len(option) < 2 || option[0] != '-' {
-		return false
-	}
-	names := []string{path}
-	for _, t := range before[:len(before)-1] {
-		name, _ := t.prefix()
-		names = append(names, name)
-	}
-	return slices.ContainsFunc(names, func(name string) bool {
-		last := option[len(option)-1:] // of several in one, as in -lc
-		switch programName(name) {
-		case "sh", "ash", "bash", "csh", "dash", "fish", "ksh", "su", "tcsh", "zsh", "python":
-			return option == "--command" || option[1] != '-' && last == "c"
-		case "perl", "ruby", "node", "osascript", "php", "lua":
-			return option == "--eval" || option == "--print" || option[1] != '-' && strings.Contains("eEpr", last)
+	if len(before) > 0 {
+		last := before[len(before)-1]
+		if slices.Contains(options.long, last) || isShort(last) && strings.Contains(options.letters, last[len(last)-1:]) {
+			return true
 		}
-		return false
-	})
+	}
+	if option, _, ok := strings.Cut(prefix, "="); ok && slices.Contains(options.long, option) {
+		return true
+	}
+	// The script may be attached to the option, unless a script before made it
+	// an option of its own.
+	isOption := func(arg string) bool { return strings.HasPrefix(arg, "-") }
+	return isShort(prefix) && strings.ContainsAny(prefix, options.letters) && !slices.ContainsFunc(before, func(arg string) bool { return !isOption(arg) })
+}
+
+// isShort reports whether arg is one or more options of a single letter.
+func isShort(arg string) bool { return len(arg) > 1 && arg[0] == '-' && arg[1] != '-' }
+
+// isShellScript reports whether the argument that begins with the prefix is the
+// script of -c, which comes after all options, and after -- too.
+func isShellScript(before []string, prefix string) bool {
+	takesScript, takesValue := false, false
+	for _, arg := range before {
+		switch {
+		case takesValue:
+			takesValue = false
+		case arg == "--command":
+			takesScript = true
+		case isShort(arg) || isShort(strings.Replace(arg, "+", "-", 1)):
+			takesScript = takesScript || arg[0] == '-' && strings.Contains(arg, "c")
+			takesValue = strings.HasSuffix(arg, "o") || strings.HasSuffix(arg, "O")
+		case takesScript && !strings.HasPrefix(arg, "-"):
+			return false // it was given
+		}
+	}
+	return takesScript || strings.HasPrefix(prefix, "--command=")
 }
 
 // programName returns the name without directory and version: python for

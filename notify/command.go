@@ -140,10 +140,12 @@ func (c *Command) Send(ctx context.Context, m *Message) error {
 	}
 	err = cmd.Wait()
 	killLeftovers(cmd)
-	if err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() && ctx.Err() == nil {
-		return nil // a process that the program left behind held its output
+	// ErrWaitDelay is what Wait returns for a program that ended well before ctx
+	// did, and left behind a process that holds its output.
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
+		return nil
 	}
-	return p.exitError(ctx, cmd, output.String(), err)
+	return p.exitError(ctx, cmd, &output, err)
 }
 
 // fill sets arguments, environment and stdin.

@@ -59,14 +59,14 @@ func messageOf(t *testing.T, title, body string, attrs ...slog.Attr) *notify.Mes
 
 func TestCommand_insertsPlaceholders(t *testing.T) {
 	c := program(t, "report")
-	c.Args = []string{"--title={title}", "--", "{body}", "{level}/{count}/{time}/{urgency}", "{attr:user}", "{attr:http.status}", "{attr:a.b}", "{attr:none}", "{{title}}", "}}{{", ""}
+	c.Args = []string{"--title={title}", "--", "{body}", "{level}/{count}/{time}/{urgency}", "{attr:user}", "{attr:raw}", "{attr:http.status}", "{attr:a.b}", "{attr:none}", "{{title}}", "}}{{", ""}
 	c.Env = append(c.Env, "NOTIFY_TEST_TITLE=<{title}>")
 	c.Stdin = "{title}\n{body}\n{json}"
 	c.Dir = t.TempDir()
 	m := messageOf(t, "a title", "a {title} {attr:user}\nbody",
-		slog.String("user", "x; rm -rf / $(id)"), slog.Group("http", slog.Int("status", 500)), slog.Time("a.b", noon))
+		slog.String("user", "x; rm -rf / $(id)"), slog.Any("raw", []byte("bytes")), slog.Group("http", slog.Int("status", 500)), slog.Time("a.b", noon))
 	r := reportOf(t, c, m)
-	want := []string{"--title=a title", "--", "a {title} {attr:user}\nbody", "ERROR/1/2026-01-02T12:00:00Z/critical", "x; rm -rf / $(id)", "500", "2026-01-02T12:00:00Z", "", "{title}", "}{", ""}
+	want := []string{"--title=a title", "--", "a {title} {attr:user}\nbody", "ERROR/1/2026-01-02T12:00:00Z/critical", "x; rm -rf / $(id)", "bytes", "500", "2026-01-02T12:00:00Z", "", "{title}", "}{", ""}
 	if !slices.Equal(r.Args, want) {
 		t.Errorf("arguments %q\nwant %q", r.Args, want)
 	}
@@ -227,6 +227,22 @@ func TestCommand_Check(t *testing.T) {
 		"a script of python":                   {&command{Path: "python3.12", Args: []string{"-c", "print('{title}')"}}, "as a script"},
 		"a script of perl":                     {&command{Path: "perl", Args: []string{"-ne", "print '{title}'"}}, "as a script"},
 		"a script of osascript":                {&command{Path: "osascript", Args: []string{"-e", `display notification "{title}"`}}, "as a script"},
+		"a script of sh after -c and --":       {&command{Path: "sh", Args: []string{"-c", "--", "{title}"}}, "as a script"},
+		"a script of sh after -c and -e":       {&command{Path: "sh", Args: []string{"-c", "-e", "echo {title}"}}, "as a script"},
+		"a script of sh after -c and -o":       {&command{Path: "sh", Args: []string{"-c", "-o", "nounset", "echo {title}"}}, "as a script"},
+		"a script of sh after -ce":             {&command{Path: "sh", Args: []string{"-ce", "echo {title}"}}, "as a script"},
+		"a script of su":                       {&command{Path: "su", Args: []string{"ops", "--command=echo {title}"}}, "as a script"},
+		"a script of node":                     {&command{Path: "node", Args: []string{"--eval=say('{title}')"}}, "as a script"},
+		"a script in an option of python":      {&command{Path: "python3", Args: []string{"-B", "-cx='{title}'"}}, "as a script"},
+		"an option of a script of python":      {&command{Path: "go", Args: []string{"python3", "a.py", "-subject={title}"}}, fine},
+		"a statement of psql":                  {&command{Path: "psql", Args: []string{"-d", "alerts", "-c", "INSERT INTO alerts VALUES ('{title}')"}}, "as a script"},
+		"a statement of mysql":                 {&command{Path: "mysql", Args: []string{"--execute=INSERT INTO alerts VALUES ('{title}')"}}, "as a script"},
+		"a message of tmux":                    {&command{Path: "tmux", Args: []string{"display-message", "--", "{title}"}}, "as a script"},
+		"a remote command that sudo starts":    {&command{Path: "sudo", Args: []string{"-u", "ops", "--", "ssh", "host", "wall", "--", "{title}"}}, "as a script"},
+		"a tag that is called ssh":             {&command{Path: "go", Args: []string{"-t", "ssh", "--", "{title}"}}, fine},
+		"a batch file with a dot more":         {&command{Path: "a.bat. ", Args: []string{"x{title}"}}, "cmd.exe"},
+		"a NUL in an argument":                 {&command{Path: "go", Args: []string{"a\x00b"}}, "argument 1 has a NUL"},
+		"a NUL in a variable":                  {&command{Path: "go", Env: []string{"A=b\x00hunter22"}}, "variable A has a NUL"},
 		"a script of PowerShell":               {&command{Path: "powershell.exe", Args: []string{"-File", "a.ps1", "x{title}"}}, "as a script"},
 		"cmd.exe":                              {&command{Path: "cmd.exe", Args: []string{"/c", "echo", "x{title}"}}, "as a script"},
 		"a batch file":                         {&command{Path: "a.bat", Args: []string{"x{title}"}}, "cmd.exe"},
@@ -248,7 +264,7 @@ func TestCommand_Check(t *testing.T) {
 				t.Skip(err)
 			}
 			if test.want == fine && err != nil || test.want != fine && (err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "notify: command ")) {
-				t.Errorf("%v, want %q", err, test.want)
+				t.Fatalf("%v, want %q", err, test.want)
 			}
 			if sent := test.command.Send(t.Context(), &notify.Message{}); test.want != fine && (sent == nil || sent.Error() != err.Error()) {
 				t.Errorf("Send: %v", sent)
@@ -324,6 +340,24 @@ func TestCommand_hidesSecretsInItsErrors(t *testing.T) {
 	err := c.Send(t.Context(), &notify.Message{Title: "urgency is low"})
 	if want := "notify: command " + filepath.Base(c.Path) + ": exit status 3: cannot reach *** with *** at /*** by normal"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+// Of what is too long only the end is kept, which may begin within a secret.
+func TestCommand_hidesTheRestOfASecret(t *testing.T) {
+	const secret = "swordfish-with-a-long-tail"
+	for kept := range len(secret) {
+		c := program(t, "fail")
+		c.Args = []string{strings.Repeat("a ", 100) + secret + " " + strings.Repeat("b", 4<<10-2-kept)}
+		c.Env = append(c.Env, "PASSWORD="+secret)
+		err := c.Send(t.Context(), &notify.Message{})
+		var exit *notify.ExitError
+		if !errors.As(err, &exit) || len(exit.Output) < 4<<10-2-kept {
+			t.Fatalf("%v", err)
+		}
+		if rest := strings.TrimRight(exit.Output, "b"); strings.TrimSpace(rest) != "" && rest != "*** " {
+			t.Errorf("with %d bytes of it the output begins with %q", kept, rest)
+		}
 	}
 }
 
@@ -497,4 +531,55 @@ func TestCommand_leavesNoProcessBehind(t *testing.T) {
 		t.Errorf("the program ended well and the error is %v", err)
 	}
 	l.wantEnd(l.wantRunning())
+}
+
+// A process that has left the group is not ended, and not waited for either.
+func TestCommand_doesNotWaitForWhatLeftItsGroup(t *testing.T) {
+	setsid, err := exec.LookPath("setsid")
+	if err != nil {
+		t.Skip(err)
+	}
+	l := newListener(t)
+	c := program(t, "held")
+	c.Args = []string{"--fork", c.Path}
+	c.Path = setsid
+	c.Env = append(c.Env, reportVariable+"="+l.listener.Addr().String())
+	c.Timeout, c.Grace = -1, 50*time.Millisecond
+	if err := c.Send(t.Context(), &notify.Message{}); err != nil {
+		t.Errorf("the program ended well and the error is %v", err)
+	}
+	l.wantRunning().Close() // by which it ends
+}
+
+func TestCommand_leavesNoFileOpen(t *testing.T) {
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(files)
+	}
+	fail := program(t, "fail")
+	fail.Stdin = "{body}"
+	slow := program(t, "sleep")
+	slow.Timeout, slow.Grace = 10*time.Millisecond, -1
+	none := program(t, "fail")
+	none.Dir = filepath.Join(t.TempDir(), "none")
+	m := &notify.Message{Body: strings.Repeat("x", 1<<20)}
+	for _, c := range []*notify.Command{fail, slow, none} {
+		if err := c.Send(t.Context(), m); err == nil {
+			t.Error("no error")
+		}
+	}
+	before := open()
+	for range 5 {
+		for _, c := range []*notify.Command{fail, slow, none} {
+			_ = c.Send(t.Context(), m)
+		}
+	}
+	for deadline := time.Now().Add(30 * time.Second); open() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d files are open, %d before", open(), before)
+		}
+	}
 }

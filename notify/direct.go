@@ -70,8 +70,8 @@ func (h *DirectHandler) HandleBatch(ctx context.Context, b slogworks.Batch) erro
 }
 
 func (h *DirectHandler) send(ctx context.Context, m *Message) (err error) {
-	m.render(nil)
 	defer stage.Rescue(&err)
+	m.render(nil)
 	return h.sender.Send(ctx, m)
 }
 

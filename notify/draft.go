@@ -14,9 +14,8 @@ import (
 type draft struct {
 	max     int // how many records it may hold
 	records []slog.Record
-	given   int // records that it was given
-	lost    int // records that belonged to a batch and were lost before
-	worst   slog.Level
+	given   int        // records that it was given
+	lost    int        // records that belonged to a batch and were lost before
 	floor   slog.Level // the lowest level of records, if it is full
 	// escalation says that all it has is one escalation, of which the last
 	// record is the significant one.
@@ -28,10 +27,7 @@ type draft struct {
 func (d *draft) wants(level slog.Level) bool { return len(d.records) < d.max || level > d.floor }
 
 // count notes a record, held or not.
-func (d *draft) count(level slog.Level) {
-	if d.given == 0 || level > d.worst {
-		d.worst = level
-	}
+func (d *draft) count() {
 	d.given++
 	d.escalation = false
 }
@@ -41,14 +37,14 @@ func (d *draft) take(with *chain.Node, r slog.Record) {
 	if d.wants(r.Level) {
 		d.add(with.Flatten(r).Clone())
 	} else {
-		d.count(r.Level)
+		d.count()
 	}
 }
 
 // add adds a record, which must be frozen and flat.
 func (d *draft) add(r slog.Record) {
 	wanted := d.wants(r.Level)
-	d.count(r.Level)
+	d.count()
 	if !wanted {
 		return
 	}
@@ -73,7 +69,7 @@ func (d *draft) takeBatch(with *chain.Node, b slogworks.Batch) {
 	alone := d.given == 0 && b.Kind == slogworks.Escalation
 	for i, item := range b.Items {
 		if alone && i < len(b.Items)-d.max {
-			d.count(item.Record.Level) // what led up to the end is worth more than how it began
+			d.count() // what led up to the end is worth more than how it began
 		} else {
 			d.take(with, item.Record)
 		}
@@ -86,7 +82,6 @@ func (d *draft) takeBatch(with *chain.Node, b slogworks.Batch) {
 func (d *draft) message() *Message {
 	m := &Message{
 		ID:      rand.Text(),
-		Level:   d.worst,
 		Count:   d.given + d.lost,
 		Dropped: d.given + d.lost - len(d.records),
 		Records: d.records,
@@ -97,6 +92,6 @@ func (d *draft) message() *Message {
 		worst := slices.MaxFunc(d.records, byLevel).Level
 		m.significant = slices.IndexFunc(d.records, func(r slog.Record) bool { return r.Level == worst })
 	}
-	m.Time = m.record().Time
+	m.Time, m.Level = m.record().Time, m.record().Level
 	return m
 }

@@ -18,7 +18,7 @@ import (
 // Message is what a [Sender] sends: one or more records for a person to read.
 // It marshals to the JSON object that the placeholder {json} and the webhook
 // [JSON] have, with the keys id, time, level, title, body, count, dropped and
-// records, these as slog.JSONHandler prints them.
+// records, these as slog.JSONHandler prints them, in a string if that is no JSON.
 type Message struct {
 	// ID is different for each message, and the same when a buffer or a queue
 	// has [Direct] send one again.
@@ -67,6 +67,9 @@ func (m *Message) attr(name string) string {
 	case value.Kind() == slog.KindTime:
 		return value.Time().Format(time.RFC3339Nano)
 	}
+	if b, ok := value.Any().([]byte); ok {
+		return string(b) // as slog.TextHandler does
+	}
 	return value.String()
 }
 
@@ -90,17 +93,24 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 		records[i] = line.Bytes()
+		if !json.Valid(records[i]) { // slog's own error about a year of five digits is no JSON
+			records[i], _ = json.Marshal(strings.TrimSpace(line.String()))
+		}
+	}
+	when := "" // and no time.Time, which fails with a year of five digits
+	if !m.Time.IsZero() {
+		when = m.Time.Format(time.RFC3339Nano)
 	}
 	return json.Marshal(struct {
 		ID      string            `json:"id"`
-		Time    time.Time         `json:"time,omitzero"`
+		Time    string            `json:"time,omitempty"`
 		Level   string            `json:"level"`
 		Title   string            `json:"title"`
 		Body    string            `json:"body"`
 		Count   int               `json:"count"`
 		Dropped int               `json:"dropped"`
 		Records []json.RawMessage `json:"records"`
-	}{m.ID, m.Time, m.Level.String(), m.Title, m.Body, m.Count, m.Dropped, records})
+	}{m.ID, when, m.Level.String(), m.Title, m.Body, m.Count, m.Dropped, records})
 }
 
 // render sets title and body, by f if it is not nil.
@@ -133,7 +143,7 @@ const (
 )
 
 func (m *Message) defaultTitle() string {
-	title := cut(oneLine(m.Level.String()+" "+m.record().Message), maxTitle)
+	title := cut(oneLine(m.Level.String()+" "+head(m.record().Message)), maxTitle)
 	if m.Count > 1 {
 		title += fmt.Sprintf(" (+%d more)", m.Count-1)
 	}
@@ -151,7 +161,7 @@ func (m *Message) defaultBody() string {
 			b.WriteString(" " + text)
 		}
 		// What the title cannot show.
-		if text := oneLine(r.Message); len(text) > maxTitle-len(r.Level.String())-1 {
+		if text := oneLine(head(r.Message)); len(text) > maxTitle-len(r.Level.String())-1 {
 			b.WriteString("\n" + text)
 		}
 		return cut(strings.TrimSpace(b.String()), 2*maxLine)
@@ -161,7 +171,7 @@ func (m *Message) defaultBody() string {
 		if !r.Time.IsZero() {
 			b.WriteString(r.Time.Format(time.TimeOnly) + " ")
 		}
-		line := r.Level.String() + " " + oneLine(r.Message)
+		line := r.Level.String() + " " + oneLine(head(r.Message))
 		if text := attrsText(r); text != "" {
 			line += " " + text
 		}
@@ -200,6 +210,17 @@ func clean(s string) string {
 // oneLine is clean for what has to be a single line: white space becomes one
 // space.
 func oneLine(s string) string { return strings.Join(strings.Fields(clean(s)), " ") }
+
+// head returns more of s than is going to be shown of it, but not all of a giant
+// text, of which oneLine would make many times its size.
+func head(s string) string {
+	const enough = 8 * maxLine
+	s = strings.TrimSpace(s)
+	if len(s) > enough {
+		s = s[:enough] + ellipsis
+	}
+	return s
+}
 
 // ellipsis ends what was cut.
 const ellipsis = "…"

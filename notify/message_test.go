@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -91,6 +93,25 @@ func TestMessage_boundsTheDefaultText(t *testing.T) {
 	})
 }
 
+// The text of a giant record costs little more than the record.
+func TestMessage_readsTheBeginningOfAGiantMessage(t *testing.T) {
+	giant := record(slog.LevelError, "first "+strings.Repeat("a ", 8<<20))
+	var m *notify.Message
+	h := notify.Direct(notify.SenderFunc(func(_ context.Context, got *notify.Message) error { m = got; return nil }))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := h.Handle(t.Context(), giant); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d MiB of memory for a message of 16", n>>20)
+	}
+	if !strings.HasPrefix(m.Title, "ERROR first a a") || len(m.Title) > 200 || !strings.HasSuffix(m.Title, "…") || len(m.Body) > 2000 || !strings.HasSuffix(m.Body, "…") {
+		t.Errorf("the title is %q, the body has %d bytes", m.Title, len(m.Body))
+	}
+}
+
 func TestOptions_render(t *testing.T) {
 	r := at(noon, record(slog.LevelError, "m", slog.Int("a", 1)))
 	t.Run("makes the text of all the rest", func(t *testing.T) {
@@ -138,6 +159,27 @@ func TestMessage_marshalsToJSON(t *testing.T) {
 	}
 	if doc, err := json.Marshal(&notify.Message{}); err != nil || string(doc) != `{"id":"","level":"INFO","title":"","body":"","count":0,"dropped":0,"records":[]}` {
 		t.Errorf("of an empty one: %s, %v", doc, err)
+	}
+}
+
+// JSON has no form for such a time, and a message must not fail for one.
+func TestMessage_marshalsWithATimeThatJSONCannotTell(t *testing.T) {
+	for _, when := range []time.Time{time.Date(99999, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 25*60*60))} {
+		m := &notify.Message{Time: when, Title: "title", Records: []slog.Record{at(when, record(slog.LevelError, "message")), at(noon, record(slog.LevelError, "message"))}}
+		var doc struct {
+			Time, Title string
+			Records     []any
+		}
+		text, err := m.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &doc); err != nil || doc.Title != "title" || doc.Time != when.Format(time.RFC3339Nano) || len(doc.Records) != 2 {
+			t.Errorf("%s, %v", text, err)
+		}
+		if second, ok := doc.Records[1].(map[string]any); !ok || second["msg"] != "message" || !strings.Contains(fmt.Sprint(doc.Records[0]), "message") {
+			t.Errorf("the records are %v", doc.Records)
+		}
 	}
 }
 

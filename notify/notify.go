@@ -101,7 +101,8 @@ type Options struct {
 	MaxWindow time.Duration
 
 	// MaxRecords is how many records a message holds, the rest being told by
-	// number: the most severe, and of those the first. Default 20.
+	// number: the most severe, and of those the first. They are held whole,
+	// however big. Default 20.
 	MaxRecords int
 
 	// Timeout is how long a message may take: the deadline of the context that
@@ -114,13 +115,15 @@ type Options struct {
 	// is the level and the message of the most severe record and says how many
 	// more there are; the body has a line for each record, with its attributes,
 	// cut at 1000 bytes, and no record can look like two. Of what Render returns,
-	// control characters and invalid UTF-8 are replaced.
+	// control characters and invalid UTF-8 are replaced. It must not call Flush or
+	// Shutdown, which would wait for it.
 	Render func(m *Message) (title, body string)
 
 	// OnResult is called with each message when it was sent, err being nil, or
 	// when that failed; a panic of the Sender is a [*slogworks.PanicError]. It
 	// runs on the goroutine that sends. If it logs an error to this handler, the
-	// failure of one message makes the next. Default nil.
+	// failure of one message makes the next. It must not call Flush or Shutdown,
+	// which would wait for it. Default nil.
 	OnResult func(m *Message, err error)
 }
 
@@ -206,7 +209,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 }
 
 // Flush waits for the message that is being sent, and for the one that follows
-// it if its window is over. What the window still collects stays collected. A
+// it if its window is over, unless the Sender asks for time before that. What the window still collects stays collected. A
 // message that cannot be sent is no error of Flush. If ctx ends first, the error
 // wraps ctx.Err() and says how many records were waiting.
 func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }

@@ -63,6 +63,11 @@ func play(role string) (code int) {
 	case "deaf": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		hang()
+	case "held": // until the listener closes the connection
+		if conn, err := net.Dial("tcp", os.Getenv(reportVariable)); err == nil {
+			fmt.Fprintln(conn, "running")
+			_, _ = io.ReadAll(conn)
+		}
 	case "sleep":
 		time.Sleep(5 * time.Minute)
 	case "polite":

@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -85,11 +86,7 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 	}
 	resp, err := w.client().Do(req)
 	if err != nil {
-		var withURL *url.Error
-		if errors.As(err, &withURL) {
-			err = withURL.Err
-		}
-		return &slogworks.DeliveryError{Uncertain: underWay.Load(), Err: fmt.Errorf("notify: webhook %s: %w", req.URL.Host, err)}
+		return &slogworks.DeliveryError{Uncertain: underWay.Load(), Err: w.failure(req, err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 == 2 {
@@ -150,15 +147,40 @@ func (w *Webhook) client() *http.Client {
 	return &client
 }
 
+// concealed is an error whose text has no secrets, for the sake of which it is
+// not that of its cause.
+type concealed struct {
+	text  string
+	cause error
+}
+
+func (e *concealed) Error() string { return e.text }
+
+func (e *concealed) Unwrap() error { return e.cause }
+
+// failure is what kept a request from being answered, as an error without
+// secrets: the client gives the URL, and a Transport may say what it likes.
+func (w *Webhook) failure(req *http.Request, err error) error {
+	for withURL := (*url.Error)(nil); errors.As(err, &withURL) && withURL.Err != nil; {
+		err = withURL.Err
+	}
+	return &concealed{fmt.Sprintf("notify: webhook %s: %s", req.URL.Host, hide(err.Error(), w.secrets(req))), err}
+}
+
 // refusal is an answer other than 2xx as an error.
 func (w *Webhook) refusal(req *http.Request, resp *http.Response) error {
-	text := fmt.Sprintf("notify: webhook %s: %s", req.URL.Host, resp.Status)
+	// Not resp.Status, in which the server may repeat the path.
+	text := strings.TrimSpace(fmt.Sprintf("notify: webhook %s: %d %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode)))
 	if resp.StatusCode/100 == 3 {
 		text += ", a redirect that is not followed"
 	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if said := cut(oneLine(hide(string(answer), w.secrets(req))), 200); said != "" {
-		text += ": " + said
+	// After a 101 the connection is ours to read from, for ever if we like: no
+	// context ends that.
+	if resp.StatusCode >= 200 {
+		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if said := cut(oneLine(hide(string(answer), w.secrets(req))), 200); said != "" {
+			text += ": " + said
+		}
 	}
 	e := &slogworks.DeliveryError{Err: errors.New(text)}
 	switch code := resp.StatusCode; {
@@ -171,14 +193,15 @@ func (w *Webhook) refusal(req *http.Request, resp *http.Response) error {
 }
 
 // retryAfter returns the time that a Retry-After header asks for (RFC 9110,
-// section 10.2.3), also with the decimals that Discord gives.
+// section 10.2.3), also with the decimals that Discord gives, but no more than a
+// day.
 func retryAfter(value string) time.Duration {
+	const longest = 24 * time.Hour
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
-		const longest = 24 * 60 * 60
-		return time.Duration(min(seconds, longest) * float64(time.Second))
+		return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(date))
+		return min(max(0, time.Until(date)), longest)
 	}
 	return 0
 }
@@ -201,12 +224,13 @@ func (w *Webhook) secrets(req *http.Request) []string {
 		}
 	}
 	add(req.URL.RawQuery, w.topic)
-	for _, values := range req.URL.Query() {
+	for key, values := range req.URL.Query() {
+		add(key) // a query may be nothing but a token
 		add(values...)
 	}
 	if user := req.URL.User; user != nil {
 		password, _ := user.Password()
-		add(user.Username(), password)
+		add(user.Username(), password, base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 	}
 	for _, values := range w.Header {
 		for _, value := range values {

@@ -1,14 +1,20 @@
 package notify_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +123,7 @@ func TestWebhook_tellsWhenToTryAgain(t *testing.T) {
 		"429 with a time that has gone by":   {answer(429, "Retry-After", "Fri, 02 Jan 2026 12:00:00 GMT"), false, 0},
 		"429 with less than no time":         {answer(429, "Retry-After", "-5"), false, 0},
 		"503 after a century":                {answer(503, "Retry-After", "3153600000"), false, 24 * time.Hour},
+		"429 until a date after a century":   {answer(429, "Retry-After", "Fri, 02 Jan 2126 12:00:00 GMT"), false, 24 * time.Hour},
 		"408":                                {answer(408), false, 0},
 		"500":                                {answer(500), false, 0},
 		"400 for good":                       {answer(400), true, 0},
@@ -147,6 +154,115 @@ func TestWebhook_tellsWhenToTryAgain(t *testing.T) {
 			t.Errorf("after %v", err.After)
 		}
 	})
+}
+
+// A server that answers 101 owes no end to what follows, not even when the
+// context ends.
+func TestWebhook_doesNotWaitForAProtocolThatItDoesNotSpeak(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			_, _ = io.Copy(io.Discard, req.Body)
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: gopher\r\nConnection: Upgrade\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // until the client closes
+	}()
+	w := notify.JSON("http://" + l.Addr().String() + "/services/" + secret)
+	w.Timeout = 5 * time.Second
+	result := make(chan error, 1)
+	go func() { result <- w.Send(context.Background(), new(notify.Message)) }()
+	select {
+	case err := <-result:
+		if delivery, ok := err.(*slogworks.DeliveryError); !ok || !delivery.Permanent {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("Send does not return")
+	}
+	<-done
+}
+
+// A server may put into the status line what it likes.
+func TestWebhook_doesNotRepeatTheWordsOfAStatusLine(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = buffered.WriteString("HTTP/1.1 404 No " + r.URL.Path + " here\x1b[31m\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		_ = buffered.Flush()
+	})
+	if err := sendError(t, notify.JSON(url)); !strings.Contains(err.Error(), ": 404 Not Found;") || strings.ContainsRune(err.Error(), '\x1b') {
+		t.Errorf("%q", err)
+	}
+}
+
+// What a client of the user's own makes of a URL must not get out either.
+func TestWebhook_hidesSecretsInTheErrorsOfItsClient(t *testing.T) {
+	const target = "https://joe:hunter22@example.com/services/" + secret + "?s3cret-token"
+	for name, err := range map[string]error{
+		"that name the URL":            fmt.Errorf("cannot reach %s", target),
+		"that have an error with one":  fmt.Errorf("oauth2: %w", &url.Error{Op: "Post", URL: target, Err: io.ErrUnexpectedEOF}),
+		"that name the token":          errors.New("unknown token s3cret-token"),
+		"that name what it is sent as": errors.New("refused: Basic " + base64.StdEncoding.EncodeToString([]byte("joe:hunter22"))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := notify.JSON(target)
+			w.Client = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, err })}
+			delivery := sendError(t, w)
+			if !strings.Contains(delivery.Error(), "example.com") || strings.Contains(delivery.Error(), "am9l") {
+				t.Errorf("%v", delivery)
+			}
+			if errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(delivery, io.ErrUnexpectedEOF) {
+				t.Errorf("the cause is lost: %v", delivery)
+			}
+		})
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A certificate that nobody vouches for is no reason to send without.
+func TestWebhook_refusesACertificateThatNobodyVouchesFor(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	err := sendError(t, notify.JSON(server.URL+"/services/"+secret))
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) || err.Uncertain || err.Permanent || asked.Load() != 0 {
+		t.Errorf("%+v", err)
+	}
+}
+
+// The message has arrived when the answer begins, however that goes on.
+func TestWebhook_succeedsThoughTheAnswerDoesNotEnd(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(200)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	w := notify.JSON(url)
+	w.Timeout = 200 * time.Millisecond
+	if err := w.Send(t.Context(), new(notify.Message)); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWebhook_readsLittleOfALongAnswer(t *testing.T) {

@@ -60,7 +60,7 @@ func (c *core) count(level slog.Level) (settled bool, err error) {
 	if c.pending.wants(level) {
 		return false, nil
 	}
-	c.pending.count(level)
+	c.pending.count()
 	return true, nil
 }
 
@@ -88,6 +88,7 @@ func (c *core) addBatch(with *chain.Node, b slogworks.Batch) error {
 		c.sendIfDue()
 		return nil
 	}
+	c.pending.lost += b.Dropped
 	for _, item := range b.Items {
 		c.pending.take(with, item.Record)
 		c.sendIfDue()
@@ -200,16 +201,18 @@ func (c *core) finish(d *draft, err error) {
 	}
 }
 
-// wait waits until so many messages have been sent or have failed, or until ctx
-// ends. Messages that a Shutdown has given up are not waited for. The lock is
-// held, but not while it waits.
-func (c *core) wait(ctx context.Context, finished uint64) {
-	for ctx.Err() == nil {
-		if c.life.Err() != nil {
-			finished = min(finished, c.started)
+// wait waits until what is decided has been sent or has failed, and reports
+// whether it has before ctx ended. A message that a Sender's error puts off
+// meanwhile, or a Shutdown gives up, is not waited for. The lock is held, but
+// not while it waits.
+func (c *core) wait(ctx context.Context) bool {
+	for target := c.decided(); ; {
+		target = min(target, c.decided())
+		if c.finished >= target {
+			return true
 		}
-		if c.finished >= finished {
-			return
+		if ctx.Err() != nil {
+			return false
 		}
 		if c.changed == nil {
 			c.changed = make(chan struct{})
@@ -236,9 +239,7 @@ func (c *core) decided() uint64 {
 func (c *core) flush(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	target := c.decided()
-	c.wait(ctx, target)
-	if ctx.Err() != nil && c.finished < target {
+	if !c.wait(ctx) {
 		return fmt.Errorf("notify: flush: %w: %d records waiting", ctx.Err(), c.pending.given+c.sending)
 	}
 	return nil
@@ -257,7 +258,7 @@ func (c *core) shutdown(ctx context.Context) error {
 		}
 	}
 	before := c.lostToTime
-	c.wait(ctx, c.decided())
+	c.wait(ctx)
 	if c.pending.given > 0 {
 		c.lostToTime += uint64(c.pending.given)
 		c.pending = draft{max: c.MaxRecords}
