@@ -8,6 +8,7 @@ import (
 // Status is what became of what was held when somebody looked at it.
 type Status int
 
+// What may have become of it.
 const (
 	Empty    Status = iota // nothing is held
 	Kept                   // the trigger did not fire, a batch waits for its next attempt, or Err says what prevented a look

@@ -279,7 +279,7 @@ func (h *LazyHandler) Account() slogworks.Account {
 	l := h.core
 	delivered, failed, refused := l.delivered.Load(), l.failed.Load(), l.refused.Load()
 	return slogworks.Account{
-		Stage:     "fingerscrossed lazy",
+		Stage:     "fingerscrossed.Lazy",
 		Accepted:  delivered + failed + refused,
 		Delivered: delivered,
 		Dropped:   map[string]uint64{"failed": failed, "closed": refused},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/slogworks/slogworks"
@@ -289,11 +290,31 @@ func (c *check) one(results []map[string]any, message string) (result map[string
 	case 1:
 		return result, true
 	case 0:
-		c.Errorf("record %q did not arrive, even after Flush and Shutdown: every record must be passed on or counted", message)
+		c.Errorf("record %q did not arrive; %s (after Flush and Shutdown): every record must be passed on or counted", message, whatArrived(results))
 	default:
 		c.Errorf("record %q arrived %d times: a record must arrive once", message, n)
 	}
 	return nil, false
+}
+
+// whatArrived lists the messages of the results, as far as there is room: a
+// handler that changes messages has not lost the one that is missing.
+func whatArrived(results []map[string]any) string {
+	const (
+		maxMessages = 5
+		maxLength   = 60
+	)
+	if len(results) == 0 {
+		return "what arrived: nothing"
+	}
+	var list []string
+	for _, result := range results[:min(len(results), maxMessages)] {
+		list = append(list, fmt.Sprintf("%.*q", maxLength, fmt.Sprint(result[slog.MessageKey])))
+	}
+	if more := len(results) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return "what arrived: " + strings.Join(list, ", ")
 }
 
 // at returns what stands at the path, nil if there is nothing.

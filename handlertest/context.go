@@ -34,7 +34,7 @@ func cancelledContext(c *check) {
 	results := s.arrived()
 	for _, v := range all {
 		if n := count(results, v.name); n != 1 {
-			c.Errorf("a record that %s was given with a cancelled context arrived %d times: do not look at ctx.Err in Handle; context.WithoutCancel keeps the values alone", v.name, n)
+			c.Errorf("a record that %s was given with a cancelled context arrived %d times: do not look at ctx.Err in Handle; context.WithoutCancel keeps the values alone; %s", v.name, n, whatArrived(results))
 		}
 	}
 }

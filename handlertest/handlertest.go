@@ -57,9 +57,20 @@ const patience = 10 * time.Second
 // record.
 //
 // A handler that drops or changes records by a rule of its own is built so that
-// the rule does not apply here. It may add attributes, but testing/slogtest
-// takes one that is added to every record for a mistake, since it makes an
-// empty group one that is not.
+// the rule does not apply here. Above all it must leave messages alone, since
+// records are found by them: as the handler of the example leaves all those
+// alone that are not loud, give yours a rule that none of these records meets,
+// and test what it does to those that do beside Run. It may add attributes, but
+// testing/slogtest takes one that is added to every record for a mistake, since
+// it makes an empty group one that is not.
+//
+// Run asks for more than slog does. A nil next and slog's default handler panic
+// when the handler is built; Handle passes on nothing that next is not enabled
+// for, survives a nil context, and lets neither a cancelled context nor a value
+// that panics cost a record; WithAttrs of nothing and WithGroup("") return the
+// receiver, and an empty group name never reaches next; Enabled does not
+// allocate; nothing is logged through slog or log; and next's errors are
+// returned or counted.
 func Run(t *testing.T, newHandler func(next slog.Handler) slog.Handler) {
 	for _, r := range rules() {
 		t.Run(r.name, func(t *testing.T) {

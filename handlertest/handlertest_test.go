@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slogworks/slogworks/handlertest"
 )
@@ -126,4 +127,46 @@ func TestCompose_acceptsStagesThatWorkTogether(t *testing.T) {
 		handlertest.Stage{Name: "holder", New: newHolder},
 		handlertest.Stage{Name: "loud", New: newLoud},
 	)
+}
+
+// A handler that changes messages has lost nothing, and the complaint must show
+// that.
+func TestRun_showsWhatArrivedInPlaceOfAMessage(t *testing.T) {
+	prefixed := flawedThrough(throughFlaws{handle: func(h *through, ctx context.Context, r slog.Record) error {
+		r.Message = "prefix " + r.Message
+		return h.next.Handle(ctx, r)
+	}})
+	for rule, want := range map[string]string{
+		"Enabled changes nothing":                                `did not arrive; what arrived: "prefix after many calls of Enabled" (after Flush and Shutdown)`,
+		"a cancelled context drops nothing":                      `; what arrived: "prefix the handler", `,
+		"a record arrives with all its attributes":               `what arrived: "prefix 0 attributes", `,
+		"records of several goroutines arrive once and in order": `did not arrive; what arrived: "prefix concurrent", "prefix concurrent", "prefix concurrent", "prefix concurrent", "prefix concurrent", and `,
+		"a LogValuer may log":                                    `a record that was logged while another was handled did not arrive; what arrived: "prefix `,
+		"an odd value costs no record":                           `what arrived: "prefix `,
+		"handlers derived from one handler share no memory":      `"prefix a1", and 31 more (after`,
+		"WithAttrs and WithGroup leave the receiver as it was":   `"prefix root", "prefix parent"`,
+		"a LogValuer is evaluated before Handle returns":         `what arrived: "prefix `,
+		"the values of the context reach next":                   "",
+		"a nil next panics":                                      "",
+		"the handler does not log through slog or log":           "",
+		"Shutdown leaves no goroutine behind":                    "",
+		"WithGroup of an empty name returns the receiver":        "",
+		"a value that may change is read before Handle returns":  `what arrived: "prefix `,
+	} {
+		t.Run(rule, func(t *testing.T) {
+			o := check(func(r handlertest.Reporter) { handlertest.CheckWrapper(r, rule, time.Second, prefixed) })
+			if want == "" && o.Failed() || want != "" && !o.complains(want) {
+				t.Errorf("want %q, it complains\n%s", want, strings.Join(o.errors, "\n"))
+			}
+		})
+	}
+	t.Run("nothing", func(t *testing.T) {
+		nothing := flawedThrough(throughFlaws{handle: func(*through, context.Context, slog.Record) error { return nil }})
+		o := check(func(r handlertest.Reporter) {
+			handlertest.CheckWrapper(r, "Enabled changes nothing", time.Second, nothing)
+		})
+		if !o.complains("did not arrive; what arrived: nothing") {
+			t.Errorf("it complains %q", o.errors)
+		}
+	})
 }

@@ -222,7 +222,11 @@ func concurrentRecords(c *check) {
 	}
 
 	got := make([][]any, goroutines)
-	for _, result := range s.arrived() {
+	results := s.arrived()
+	if count(results, "concurrent") == 0 {
+		c.Fatalf("records of several goroutines did not arrive; %s", whatArrived(results))
+	}
+	for _, result := range results {
 		if result[slog.MessageKey] != "concurrent" {
 			continue
 		}

@@ -131,7 +131,7 @@ func loggingValuer(c *check) {
 		c.Errorf("a LogValuer that logs arrived as %v", at(result, "k"))
 	}
 	if count(results, "from within LogValue") == 0 {
-		c.Errorf("a record that was logged while another was handled did not arrive")
+		c.Errorf("a record that was logged while another was handled did not arrive; %s", whatArrived(results))
 	}
 }
 
@@ -248,10 +248,10 @@ func oddValues(c *check) {
 	}
 	for _, message := range messages {
 		if n := count(results, message); n != 1 {
-			c.Errorf("a record with %s arrived %d times: print something in place of what cannot be printed, and keep the rest", message, n)
+			c.Errorf("a record with %s arrived %d times: print something in place of what cannot be printed, and keep the rest; %s", message, n, whatArrived(results))
 		}
 	}
 	if !slices.ContainsFunc(results, func(result map[string]any) bool { return at(result, "identified") == "by this" }) {
-		c.Errorf("a record whose message is invalid UTF-8 did not arrive")
+		c.Errorf("a record whose message is invalid UTF-8, with the attribute identified=this, did not arrive; %s", whatArrived(results))
 	}
 }

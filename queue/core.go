@@ -43,6 +43,7 @@ type core struct {
 	refused      Counts // after Shutdown
 	abandoned    Counts
 	reported     time.Time // when the last loss was told
+	lastError    error     // of the last attempt that failed
 
 	settledSeen uint64 // what settled was when somebody last looked
 
@@ -68,6 +69,9 @@ type destination struct {
 	target  *chain.Target
 	batches slogworks.BatchHandler // nil if it takes none
 	lost    loss
+
+	failure   error     // of the last attempt; nil if it succeeded
+	stallTold time.Time // when OnError was last told of the stall; the worker's
 }
 
 func newCore(opts *Options) *core {

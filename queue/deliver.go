@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -12,16 +11,17 @@ import (
 	"github.com/slogworks/slogworks/internal/stage"
 )
 
-// handleOne hands one record, which was logged with the given chain, to a
-// handler derived with it, and settles it.
-func (c *core) handleOne(ctx context.Context, h slog.Handler, with *chain.Node, r slog.Record) {
+// handleOne hands one record, which was logged with the given chain, to the
+// destination's handler derived with it, and settles it.
+func (c *core) handleOne(ctx context.Context, to *destination, h slog.Handler, with *chain.Node, r slog.Record) {
 	err := stage.Handle(ctx, h, r)
 	if err == nil {
+		c.recovered(to)
 		c.succeed(1)
 		return
 	}
 	one := slogworks.Item{Context: ctx, Record: with.Flatten(r)}
-	c.persist(slogworks.Batch{Items: []slogworks.Item{one}}, err, func([]slogworks.Item, *slogworks.DeliveryError) error {
+	c.persist(to, slogworks.Batch{Items: []slogworks.Item{one}}, err, func([]slogworks.Item, *slogworks.DeliveryError) error {
 		return stage.Handle(ctx, h, r.Clone())
 	})
 }
@@ -39,11 +39,12 @@ func (c *core) handleBatch(to *destination, b slogworks.Batch) {
 	}
 	err := stage.HandleBatch(c.life, to.batches, b)
 	if err == nil {
+		c.recovered(to)
 		c.succeed(len(b.Items))
 		return
 	}
 	done := b.Done
-	c.persist(b, err, func(rest []slogworks.Item, last *slogworks.DeliveryError) error {
+	c.persist(to, b, err, func(rest []slogworks.Item, last *slogworks.DeliveryError) error {
 		b.Attempt++
 		b.Items = rest
 		done = slices.Clip(done) // the sink may have kept it
@@ -57,7 +58,7 @@ func (c *core) handleBatch(to *destination, b slogworks.Batch) {
 	})
 }
 
-// succeed settles n records that were handled.
+// succeed settles n records that the handler took.
 func (c *core) succeed(n int) {
 	c.handled.Add(uint64(n))
 	c.settle(n)
@@ -65,28 +66,32 @@ func (c *core) succeed(n int) {
 
 // persist is what follows when b met err: it settles the items that were
 // accepted and tries the rest again for as long as that is worth it.
-func (c *core) persist(b slogworks.Batch, err error, again func(rest []slogworks.Item, last *slogworks.DeliveryError) error) {
+func (c *core) persist(to *destination, b slogworks.Batch, err error, again func(rest []slogworks.Item, last *slogworks.DeliveryError) error) {
 	started := time.Now()
 	closing := c.closing
 	for failures := 1; ; failures++ {
 		delivery, ok := err.(*slogworks.DeliveryError)
 		if !ok || delivery == nil {
-			c.fail(b, err)
+			c.fail(to, b, err)
 			return
 		}
-		if accepted := min(max(delivery.Accepted, 0), len(b.Items)); accepted > 0 {
+		accepted := min(max(delivery.Accepted, 0), len(b.Items))
+		if accepted == len(b.Items) {
+			c.recovered(to)
+			c.succeed(accepted)
+			return
+		}
+		if accepted > 0 {
 			c.succeed(accepted)
 			b.Items = b.Items[accepted:]
 			started, failures = time.Now(), 1
 		}
-		if len(b.Items) == 0 {
-			return
-		}
 		wait := max(delivery.After, c.Retry.Delay(failures))
 		if delivery.Permanent || c.Retry.MaxElapsed > 0 && time.Since(started)+wait > c.Retry.MaxElapsed {
-			c.fail(b, err)
+			c.fail(to, b, err)
 			return
 		}
+		c.stalled(to, err)
 		if !c.pause(wait, closing) {
 			c.abandon(b.Items)
 			return
@@ -97,6 +102,7 @@ func (c *core) persist(b slogworks.Batch, err error, again func(rest []slogworks
 		default:
 		}
 		if err = again(b.Items, delivery); err == nil {
+			c.recovered(to)
 			c.succeed(len(b.Items))
 			return
 		}
@@ -121,35 +127,6 @@ func (c *core) pause(wait time.Duration, closing <-chan struct{}) bool {
 	defer c.mu.Unlock()
 	c.pausing = false
 	return c.gaveUp == nil
-}
-
-// fail gives up on what is not worth trying again.
-func (c *core) fail(b slogworks.Batch, err error) {
-	c.reportError(err)
-	if c.Fallback != nil {
-		_ = c.fallBack(c.life, b)
-	}
-	c.failed.Add(uint64(len(b.Items)))
-	if isPanic(err) {
-		c.panics.Add(uint64(len(b.Items)))
-	}
-	c.settle(len(b.Items))
-}
-
-func (c *core) reportError(err error) {
-	if c.OnError == nil {
-		return
-	}
-	var ignored error
-	defer stage.Rescue(&ignored)
-	c.OnError(err)
-}
-
-// isPanic calls methods of an error that is not ours, and may be a nil pointer.
-func isPanic(err error) (is bool) {
-	defer func() { _ = recover() }()
-	var panicked *slogworks.PanicError
-	return errors.As(err, &panicked)
 }
 
 // abandon gives up on items because a Shutdown did.

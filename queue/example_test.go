@@ -85,8 +85,9 @@ func ExampleHandler_Flush() {
 	// 100 arrived
 }
 
-// A sink that is down says so with a DeliveryError, and the queue tries again.
-// What is refused for good goes to OnError and to the Fallback.
+// A sink that is down says so with a DeliveryError, and the queue tries again:
+// OnError gets to know of the first attempt. What is refused for good goes to
+// OnError and to the Fallback.
 func ExampleOptions_fallback() {
 	down := 2
 	sink := handleFunc(func(_ context.Context, r slog.Record) error {
@@ -111,6 +112,7 @@ func ExampleOptions_fallback() {
 	q.Close()
 	fmt.Printf("%d handled, %d failed\n", q.Stats().Handled, q.Stats().Failed)
 	// Output:
+	// error: connection refused
 	// delivered: started
 	// error: 413 Content Too Large; permanent
 	// level=INFO msg="too large" service=shop

@@ -30,6 +30,10 @@
 // a record at Warn: once the backlog drains, every ReportEvery while it lasts,
 // and before Flush and Shutdown return.
 //
+// A handler that is down is tried again for as long as Retry says. Set OnError
+// to be told why: without it, that is only in Stats and in the error of a
+// Shutdown that runs out of time.
+//
 // What is lost: os.Exit, log.Fatal, a panic that ends the program and SIGKILL
 // lose the records that are in the queue. Records at SyncLevel are handled
 // before the call returns, and so are those before them. A deferred Shutdown
@@ -123,14 +127,19 @@ type Options struct {
 	DropContext bool
 
 	// ReportEvery is the shortest time between two records that tell what was
-	// dropped, while the backlog lasts. Default 10s.
+	// dropped, while the backlog lasts, and between two calls of OnError about
+	// one stall. Default 10s.
 	ReportEvery time.Duration
 
 	// OnError is called with each error of the handler that is not tried
-	// again, a panic among them as a [*slogworks.PanicError]; it runs on the
+	// again, a panic among them as a [*slogworks.PanicError]. While the handler
+	// is down and tried again, it is called with the error of the first attempt
+	// that failed, and then with that of an attempt at most every ReportEvery,
+	// until one succeeds. Handlers that share the queue are told apart, and it
+	// is called whether or not a Fallback takes the records. It runs on the
 	// queue's goroutine and must not log to the queue. The error is that of the
-	// call, however many records the call was about. Default nil: errors are
-	// counted as Failed.
+	// call, however many records the call was about. Default nil: errors are in
+	// Stats only.
 	OnError func(error)
 }
 
@@ -231,10 +240,11 @@ func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 // handled, and ends the goroutine. A handler that is down is tried once more at
 // once. If ctx ends first, Shutdown cancels the context of what is being
 // handled, abandons the records that wait, and returns an error that wraps
-// ctx.Err() and says how many. What the handler still has in its hands then is
-// counted by what becomes of it; another Shutdown waits for that. Called by the
-// handler behind the queue Shutdown returns an error at once and changes
-// nothing.
+// ctx.Err() and says how many; if the last attempt to hand something on failed,
+// it ends with the error of that attempt and wraps it, too. What the handler
+// still has in its hands then is counted by what becomes of it; another
+// Shutdown waits for that. Called by the handler behind the queue Shutdown
+// returns an error at once and changes nothing.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.core.shutdown(ctx) }
 
 // closeTimeout is the time that Close gives to Shutdown.

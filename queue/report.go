@@ -70,7 +70,13 @@ func (c *core) report() {
 		err := handleIfEnabled(c.life, d.target.Handler, told.record())
 		delivery, _ := err.(*slogworks.DeliveryError)
 		down := delivery != nil && !delivery.Permanent
-		if err != nil && err != errDisabled && !down {
+		switch {
+		case err == nil:
+			c.recovered(d)
+		case down:
+			c.stalled(d, err)
+		case err != errDisabled:
+			c.attemptFailed(d, err)
 			c.reportError(err)
 		}
 		c.mu.Lock()

@@ -63,25 +63,48 @@ func (c *core) shutdown(ctx context.Context) error {
 	}
 	c.endLife()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lostSince(before)
+	left := c.leftSince(before)
+	c.mu.Unlock()
+	return left.err()
 }
 
-// lostSince says how many records were abandoned by this Shutdown and those
+// remainder is what a Shutdown leaves behind.
+type remainder struct {
+	abandoned uint64
+	held      int // by the handler
+	cause     error
+	failure   error // of the last attempt, if there is one that did not succeed
+}
+
+// leftSince says how many records were abandoned by this Shutdown and those
 // that ran at the same time, of which one gave up. The lock is held.
-func (c *core) lostSince(before uint64) error {
-	lost, held := c.abandoned.Total()-before, c.used()
-	if lost == 0 && held == 0 {
+func (c *core) leftSince(before uint64) remainder {
+	left := remainder{abandoned: c.abandoned.Total() - before, held: c.used(), cause: c.gaveUp}
+	for _, d := range c.destinations {
+		if d.failure != nil {
+			left.failure = d.failure
+		}
+	}
+	return left
+}
+
+// err calls methods of an error that is not ours, which may log to the queue:
+// the lock is not held.
+func (left remainder) err() error {
+	if left.abandoned == 0 && left.held == 0 {
 		return nil
 	}
-	return fmt.Errorf("queue: shutdown: %w: %d records abandoned, %d still with the handler", c.gaveUp, lost, held)
+	err := fmt.Errorf("queue: shutdown: %w: %d records abandoned, %d still with the handler", left.cause, left.abandoned, left.held)
+	if left.failure != nil {
+		err = fmt.Errorf("%w; last attempt: %w", err, left.failure)
+	}
+	return err
 }
 
 // giveUp abandons all records but those that the next handler has in its hands,
 // whose context it cancels. These are counted by what becomes of them.
 func (c *core) giveUp(cause error, before uint64) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	claimed := 0
 	if c.inHand > 0 {
 		claimed = int(min(c.claimed.Swap(1<<62), int64(c.inHand)))
@@ -93,7 +116,7 @@ func (c *core) giveUp(cause error, before uint64) error {
 		close(w.done)
 	}
 	c.waiters = nil
-	err := c.lostSince(before) // before the handler hears of it
+	left := c.leftSince(before) // before the handler hears of it
 	c.endLife()
 	if c.pausing {
 		// The worker is about to abandon what it was going to try again.
@@ -101,7 +124,8 @@ func (c *core) giveUp(cause error, before uint64) error {
 		c.mu.Unlock()
 		<-ended
 		c.mu.Lock()
-		err = c.lostSince(before)
+		left = c.leftSince(before)
 	}
-	return err
+	c.mu.Unlock()
+	return left.err()
 }

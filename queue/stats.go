@@ -25,6 +25,8 @@ type Stats struct {
 	Len       int           // records that wait or are being handled
 	HighWater int           // the largest Len there was
 	Oldest    time.Duration // how long ago the oldest of these was logged, to within a batch; 0 if there is none
+
+	LastError error // of the last attempt that failed, however long ago; not one after a Shutdown gave up
 }
 
 // Counts are numbers of records by level: below Info, below Warn, below Error,
@@ -80,6 +82,7 @@ func (h *Handler) Stats() Stats {
 		DroppedClosed:    c.refused,
 		DroppedAbandoned: c.abandoned,
 		HighWater:        c.highWater,
+		LastError:        c.lastError,
 	}
 	// Nothing else is read twice, so that the counts balance at any time.
 	s.Panics = c.panics.Load()

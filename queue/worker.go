@@ -127,7 +127,7 @@ func (c *core) handleRun(to *destination) {
 		}
 		s := &run[i]
 		c.due = 1
-		c.handleOne(c.during(s.ctx), s.from.with.Handler(to.target), s.from.with, s.record)
+		c.handleOne(c.during(s.ctx), to, s.from.with.Handler(to.target), s.from.with, s.record)
 		*s = slot{}
 	}
 	c.mu.Lock()
@@ -208,7 +208,7 @@ func (c *core) handleItems(to *destination, items []slogworks.Item) {
 			c.succeed(1)
 			continue
 		}
-		c.handleOne(ctx, to.target.Handler, nil, item.Record.Clone())
+		c.handleOne(ctx, to, to.target.Handler, nil, item.Record.Clone())
 	}
 }
 

@@ -92,6 +92,18 @@ func TestOpen_returnsAnError(t *testing.T) {
 	}
 }
 
+func TestOpen_refusesAnEmptyPath(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, opts := range []*rotate.Options{nil, {Lazy: true}, {Shared: true}} {
+		_, err := rotate.Open("", opts)
+		if err == nil || !strings.HasPrefix(err.Error(), "rotate: no path") {
+			t.Errorf("%+v: %v", opts, err)
+		}
+	}
+	same(t, dir, map[string]string{})
+}
+
 func TestFile_opensWithTheFirstRecordIfLazy(t *testing.T) {
 	eachEngine(t, func(t *testing.T, open openFunc) {
 		dir := t.TempDir()

@@ -239,11 +239,16 @@ func init() {
 //
 // If the file does not end in a newline, because a process or a machine died
 // while writing, one is written before the next record.
+//
+// An empty path is an error, before anything is made.
 func Open(path string, opts *Options) (*File, error) {
 	return open(path, opts, new(engine.File))
 }
 
 func open(path string, opts *Options, e engine.Engine) (*File, error) {
+	if path == "" { // filepath.Abs would make the working directory of it
+		return nil, errors.New("rotate: no path: name the file to write")
+	}
 	real, err := resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("rotate: open %s: %w", path, err)

@@ -2,7 +2,6 @@ package mail
 
 import (
 	"crypto/tls"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,14 +21,15 @@ var defaultMechanisms = []string{
 var allMechanisms = append(slices.Clone(defaultMechanisms), "XOAUTH2")
 
 // choose returns the first mechanism that the server offers.
-func (c *core) choose(client *smtp.Client, password string) (smtp.Auth, error) {
-	encryption, err := client.GetTLSConnectionState()
+func (s *session) choose(password string) (smtp.Auth, error) {
+	c := s.core
+	encryption, err := s.client.GetTLSConnectionState()
 	if err != nil && !isLoopback(c.host) {
 		return nil, fmt.Errorf("the connection is not encrypted, so that %s gets no password: use StartTLS or Implicit", c.host)
 	}
-	ok, list := client.Extension("AUTH")
+	ok, list := s.client.Extension("AUTH")
 	if !ok {
-		return nil, fmt.Errorf("%s takes no password on this port: leave Username empty or use another", c.host)
+		return nil, fmt.Errorf("%s takes no password on this port, and will not until the configuration changes: leave Username empty or use another Port", c.host)
 	}
 	offered := strings.Fields(strings.ToUpper(list))
 	for _, name := range c.mechanisms {
@@ -38,7 +38,7 @@ func (c *core) choose(client *smtp.Client, password string) (smtp.Auth, error) {
 		}
 		return brief{c.mechanism(name, password, encryption)}, nil
 	}
-	return nil, fmt.Errorf("%s offers %s and Auth allows %s", c.host, strings.Join(offered, " "), strings.Join(c.mechanisms, " "))
+	return nil, fmt.Errorf("%s offers %s and Auth allows %s", c.host, s.secret.hide(strings.Join(offered, " ")), strings.Join(c.mechanisms, " "))
 }
 
 func (c *core) mechanism(name, password string, encryption *tls.ConnectionState) smtp.Auth {
@@ -65,6 +65,8 @@ func (c *core) mechanism(name, password string, encryption *tls.ConnectionState)
 // what servers ask for, and a second or two.
 const maxIterations = 1 << 20
 
+var errIterations = fmt.Errorf("the server wants the password hashed more than %d times, which is not done", maxIterations)
+
 // brief is a mechanism that does not compute for a server that asks for more than
 // that, since no context ends it.
 type brief struct{ smtp.Auth }
@@ -73,24 +75,8 @@ func (b brief) Next(challenge []byte, more bool) ([]byte, error) {
 	if fields := strings.Split(string(challenge), ","); more && len(fields) > 2 && strings.HasPrefix(fields[0], "r=") {
 		count, _ := strings.CutPrefix(fields[2], "i=")
 		if n, err := strconv.Atoi(count); err != nil || n > maxIterations {
-			return nil, fmt.Errorf("the server wants the password hashed %.20q times: more than %d are not done", count, maxIterations)
+			return nil, errIterations
 		}
 	}
 	return b.Auth.Next(challenge, more)
-}
-
-// scrubber removes the password from what a server sends back, as it stands and
-// in the forms in which it was sent.
-func scrubber(username, password string) *strings.Replacer {
-	if password == "" {
-		return strings.NewReplacer()
-	}
-	encode := base64.StdEncoding.EncodeToString
-	const hidden = "[password]"
-	return strings.NewReplacer(
-		encode([]byte("\x00"+username+"\x00"+password)), hidden,
-		encode([]byte("user="+username+"\x01auth=Bearer "+password+"\x01\x01")), hidden,
-		encode([]byte(password)), hidden,
-		password, hidden,
-	)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	texttemplate "text/template"
@@ -25,6 +26,10 @@ const (
 	maxAttrs   = 30
 	maxValue   = 500 // characters
 	maxKey     = 100 // characters
+
+	maxHeadline = 120  // characters
+	maxMembers  = 1000 // records of a group that are compared
+	maxValues   = 3    // of an attribute that differs in a group
 )
 
 var (
@@ -34,7 +39,7 @@ var (
 	htmlSource string
 
 	funcs = map[string]any{
-		"attrs":    attrs,
+		"attrs":    groupAttrs,
 		"color":    color,
 		"dropped":  dropped,
 		"first":    func(v slogworks.View) string { first, _ := message(v); return first },
@@ -213,6 +218,45 @@ func attrs(v slogworks.View) []attr {
 		list = append(list, attr{"…", fmt.Sprintf("%d more", more)})
 	}
 	return list
+}
+
+// groupAttrs returns the attributes of the last record of g, and of one whose
+// value is another in other records up to maxValues, in the order logged.
+func groupAttrs(g Group) []attr {
+	list := attrs(g.Record)
+	if g.Count < 2 {
+		return list
+	}
+	values := map[string][]string{}
+	for _, v := range slices.Concat(g.members, []*slogworks.View{&g.Record}) {
+		for _, a := range attrs(*v) {
+			if seen := values[a.Key]; len(seen) <= maxValues && !slices.Contains(seen, a.Value) {
+				values[a.Key] = append(seen, a.Value)
+			}
+		}
+	}
+	for i, a := range list {
+		// Of stacks and the like, which have lines, one is enough.
+		if seen := values[a.Key]; len(seen) > 1 && !strings.Contains(a.Value, "\n") {
+			list[i].Value = enumerated(seen)
+		}
+	}
+	return list
+}
+
+// enumerated returns the first values, which together take the room of one.
+func enumerated(values []string) string {
+	var b strings.Builder
+	for i, value := range values {
+		switch {
+		case i == maxValues:
+			return b.String() + ", …"
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(line(cut(value, maxValue/maxValues)))
+	}
+	return b.String()
 }
 
 func isElsewhere(key string, value slog.Value) bool {

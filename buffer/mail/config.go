@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	netmail "net/mail"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -57,7 +58,8 @@ func (m TLSMode) String() string {
 // Config says where mails go and what they look like. Host, From and a
 // recipient are needed; all else has defaults. New copies what it needs.
 type Config struct {
-	// Host is the server's name or IP address.
+	// Host is the server's name or IP address, without a port. An IPv6 address
+	// may stand in brackets.
 	Host string
 
 	// Port of the server. The default, 0, is what TLS makes usual: 587 for
@@ -121,13 +123,15 @@ type Config struct {
 
 	// Text and HTML make the two forms of the mail from a [*Digest]. New tries
 	// them. The defaults, for nil, show the records grouped, and up to 100
-	// groups. If a template fails when a mail is made, the default is used and
+	// groups. Of a group they show the last record's attributes, and up to 3
+	// values of one that differs, of the first 1000 records. If a template fails when a mail is made, the default is used and
 	// the mail says why.
 	Text *texttemplate.Template
 	HTML *htmltemplate.Template
 
 	// Fingerprint returns what records have in common that are one [Group]. The
-	// default, nil, is level, message, logger and source line.
+	// default, nil, is level, message, logger, source line and, of a request to a
+	// server, the string attribute route.
 	Fingerprint func(v slogworks.View) string
 
 	// MaxAttach is how many bytes of records are attached to the mail, as lines
@@ -177,7 +181,7 @@ type core struct {
 
 func newCore(cfg Config) (*core, error) {
 	c := &core{
-		host:        cfg.Host,
+		host:        unbracketed(cfg.Host),
 		mode:        cfg.TLS,
 		timeout:     cfg.Timeout,
 		dial:        cfg.Dial,
@@ -207,7 +211,9 @@ func (c *core) settleServer(cfg Config) error {
 	switch {
 	case cfg.Host == "":
 		return errors.New("mail: Host is empty: give the name of an SMTP server")
-	case !isToken(cfg.Host):
+	case hasPort(c.host):
+		return fmt.Errorf("mail: Host %q has a port: it belongs in Port", cfg.Host)
+	case !isHost(c.host):
 		return fmt.Errorf("mail: Host %q has characters that no host name has", cfg.Host)
 	case cfg.TLS < StartTLS || cfg.TLS > Plaintext:
 		return fmt.Errorf("mail: TLS is %v: use StartTLS, Implicit, Opportunistic or Plaintext", cfg.TLS)
@@ -217,13 +223,13 @@ func (c *core) settleServer(cfg Config) error {
 		return fmt.Errorf("mail: HELO %q has characters that no host name has", cfg.HELO)
 	}
 	usual := map[TLSMode]int{StartTLS: 587, Implicit: 465, Opportunistic: 25, Plaintext: 25}
-	c.address = net.JoinHostPort(cfg.Host, strconv.Itoa(cmp.Or(cfg.Port, usual[cfg.TLS])))
+	c.address = net.JoinHostPort(c.host, strconv.Itoa(cmp.Or(cfg.Port, usual[cfg.TLS])))
 
 	c.tlsConfig = cfg.TLSConfig.Clone()
 	if c.tlsConfig == nil {
 		c.tlsConfig = new(tls.Config)
 	}
-	c.tlsConfig.ServerName = cmp.Or(c.tlsConfig.ServerName, cfg.Host)
+	c.tlsConfig.ServerName = cmp.Or(c.tlsConfig.ServerName, c.host)
 	c.tlsConfig.MinVersion = cmp.Or(c.tlsConfig.MinVersion, tls.VersionTLS12)
 
 	// Without a name the mail is still worth sending.
@@ -233,6 +239,30 @@ func (c *core) settleServer(cfg Config) error {
 		c.helo = "localhost"
 	}
 	return nil
+}
+
+// unbracketed returns an IPv6 address without the brackets that it has in URLs.
+func unbracketed(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); ok && isIP(inner) {
+			return inner
+		}
+	}
+	return host
+}
+
+func hasPort(host string) bool {
+	_, _, err := net.SplitHostPort(host)
+	return err == nil && !isIP(host)
+}
+
+func isHost(s string) bool {
+	return isToken(s) && (!strings.Contains(s, ":") || isIP(s))
+}
+
+func isIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // isToken reports whether s can stand in a line of SMTP as one word.
@@ -248,7 +278,7 @@ func (c *core) settleAuth(cfg Config) error {
 		return errors.New("mail: there is a Password and no Username")
 	case cfg.Username != "" && cfg.Password == nil:
 		return errors.New("mail: there is a Username and no Password")
-	case cfg.Username != "" && cfg.TLS == Plaintext && !isLoopback(cfg.Host):
+	case cfg.Username != "" && cfg.TLS == Plaintext && !isLoopback(c.host):
 		return fmt.Errorf("mail: the password would go to %s unencrypted: use StartTLS or Implicit", cfg.Host)
 	}
 	c.mechanisms = slices.Clone(cfg.Auth)

@@ -30,8 +30,10 @@ const (
 	PhaseEnd      Phase = "end of DATA" // the answer to the mail
 )
 
-// Error says where and why a mail was not delivered. It never holds the
-// password, even if the server sends it back.
+// Error says where and why a mail was not delivered. If what the server answers,
+// or what Config.Password or go-mail complain of, has the password in it, Err is
+// without the text; a password of up to three characters counts where it is a
+// word of it.
 type Error struct {
 	Server  string // host:port
 	Phase   Phase

@@ -158,6 +158,23 @@ func TestHandler_keepsTheCauseOfAFailure(t *testing.T) {
 			t.Errorf("%v", d)
 		}
 	})
+	t.Run("the server speaks no TLS", func(t *testing.T) {
+		s := newServer(t, script{noTLS: true})
+		d, e := deliver(t, generous(t), newHandler(t, s, func(cfg *mail.Config) { cfg.TLS = mail.Implicit }), oneRecord())
+		var plain tls.RecordHeaderError
+		if !errors.As(d, &plain) || !strings.HasSuffix(e.Error(), ": use StartTLS, or Plaintext for a server on this machine") {
+			t.Errorf("%v", d)
+		}
+	})
+	t.Run("the server waits for TLS", func(t *testing.T) {
+		s := newServer(t, script{implicit: true})
+		d, e := deliver(t, generous(t), newHandler(t, s, func(cfg *mail.Config) {
+			cfg.TLS, cfg.Timeout = mail.StartTLS, 50*time.Millisecond
+		}), oneRecord())
+		if !errors.Is(d, os.ErrDeadlineExceeded) || !strings.Contains(e.Error(), "use Implicit if it wants TLS from the first byte on") {
+			t.Errorf("%v", d)
+		}
+	})
 	t.Run("the password cannot be had", func(t *testing.T) {
 		sealed := errors.New("vault is sealed")
 		s := newServer(t, script{})

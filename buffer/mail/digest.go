@@ -47,6 +47,8 @@ type Group struct {
 	First, Last time.Time      // when the first and the last were logged; zero if not known
 	Record      slogworks.View // the last
 	Level       slog.Level     // the highest
+
+	members []*slogworks.View // the first maxMembers
 }
 
 // digest returns what there is to say about b.
@@ -64,7 +66,7 @@ func (c *core) digest(b slogworks.Batch) *Digest {
 
 func (d *Digest) group(custom func(slogworks.View) string) {
 	known := map[string]int{} // fingerprint -> index in Groups
-	for _, v := range d.Records {
+	for n, v := range d.Records {
 		fingerprint := d.fingerprint(custom, v)
 		i, ok := known[fingerprint]
 		if ok && d.Batch.Kind == slogworks.Escalation {
@@ -80,6 +82,9 @@ func (d *Digest) group(custom func(slogworks.View) string) {
 		g.Level = max(g.Level, v.Level())
 		g.Last = v.Time()
 		g.Record = v
+		if len(g.members) < maxMembers {
+			g.members = append(g.members, &d.Records[n])
+		}
 	}
 	if d.Batch.Kind != slogworks.Escalation {
 		slices.SortStableFunc(d.Groups, func(a, b Group) int {
@@ -100,7 +105,16 @@ func (d *Digest) fingerprint(custom func(slogworks.View) string, v slogworks.Vie
 	if source := v.Source(); source != nil {
 		line = source.File + ":" + strconv.Itoa(source.Line)
 	}
-	return strings.Join([]string{v.Level().String(), v.Logger(), line, v.Message()}, "|")
+	return strings.Join([]string{v.Level().String(), v.Logger(), line, route(v), v.Message()}, "|")
+}
+
+// route returns the pattern that a request went by, as the package httplog has
+// it, "" if there is none.
+func route(v slogworks.View) string {
+	if value, ok := v.Attr("route"); ok && value.Kind() == slog.KindString {
+		return value.String()
+	}
+	return ""
 }
 
 // guarded calls f, a function that is not ours.
@@ -131,9 +145,11 @@ func (d *Digest) Significant() slogworks.View {
 }
 
 // Subject returns the level and the first line of the message of the
-// significant record, how many records there are if more than one, and the host:
+// significant record, its route if it has one, how many records there are if
+// more than one, and the host:
 //
 //	ERROR payment failed (42 records, web1)
+//	ERROR http request GET /orders/{id} (4 records, web1)
 func (d *Digest) Subject() string {
 	var about []string
 	if len(d.Records) != 1 {
@@ -159,16 +175,21 @@ func (d *Digest) title() string {
 
 const noMessage = "(no message)"
 
-// headline is the first line of the significant record's message.
+// headline is the first line of the significant record's message, and its route.
 func (d *Digest) headline() string {
 	if len(d.Records) == 0 {
 		return count(d.Batch.Dropped, "record") + " lost"
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(d.Significant().Message()), "\n")
-	if first = line(cut(first, 120)); first != "" {
-		return first
+	v := d.Significant()
+	first, _, _ := strings.Cut(strings.TrimSpace(v.Message()), "\n")
+	// What is long is cut before it is looked through.
+	if first = line(cut(first, maxHeadline)); first == "" {
+		first = noMessage
 	}
-	return noMessage
+	if route := line(cut(route(v), maxHeadline)); route != "" {
+		first += " " + route
+	}
+	return cut(first, maxHeadline)
 }
 
 // count returns "1 record" or "2 records".

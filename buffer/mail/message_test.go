@@ -118,7 +118,7 @@ func TestHandler_groupsWhatIsAlike(t *testing.T) {
 		"46 records of 5 kinds, on " + hostname(t) + ", 2026-01-02 12:00:00 – 12:00:54 UTC\n" + `
 ERROR ×41  2026-01-02 12:00:00 – 12:00:40 UTC  shop.billing
 payment failed
-    order = 7040
+    order = 7000, 7001, 7002, …
 
 ERROR  2026-01-02 12:00:50 UTC
 disk full
@@ -135,7 +135,7 @@ cache rebuilt
 	if m.text != want {
 		t.Errorf("the text is\n%s\nwant\n%s", m.text, want)
 	}
-	inOrder(t, m.html, "&times;41", "12:00:00 – 12:00:40 UTC", "payment failed", "7040", "disk full", "shop.refunds", "&times;2", "slow", "cache rebuilt")
+	inOrder(t, m.html, "&times;41", "12:00:00 – 12:00:40 UTC", "payment failed", "7000, 7001, 7002, …", "disk full", "shop.refunds", "&times;2", "slow", "cache rebuilt")
 	if n := len(m.records(t)); n != 46 {
 		t.Errorf("%d records are attached", n)
 	}
@@ -168,6 +168,43 @@ connect
 			t.Errorf("the text is\n%s\nwant\n%s", body, want)
 		}
 		inOrder(t, m.html, "order lost</div>", "What led up to it", "&times;2", "timeout", "connect")
+	})
+	t.Run("with the values that differ", func(t *testing.T) {
+		m := preview(t, offline(t, nil), batch(
+			item(0, 8, "http request", "path", "/orders/7", "status", 500, "stack", "goroutine 1\na", "only", "first"),
+			item(1, 8, "http request", "path", "/<b>\n\x1b", "status", 500, "stack", "goroutine 2\nb"),
+			item(2, 8, "http request", "path", "/orders/7", "status", 500, "stack", "goroutine 3\nc", "late", true),
+		))
+		_, body, _ := strings.Cut(m.text, "\nhttp request\n")
+		const want = `    path = /orders/7, /<b> �
+    status = 500
+    stack = goroutine 3
+    c
+    late = true
+`
+		if body != want {
+			t.Errorf("the text is\n%q\nwant\n%q", body, want)
+		}
+		inOrder(t, m.html, "&times;3", ">/orders/7, /&lt;b&gt; �<", ">500<", "goroutine 3")
+	})
+	t.Run("with three long values in the room of one", func(t *testing.T) {
+		b := batch(item(0, 8, "m", "k", long(500, "a")), item(1, 8, "m", "k", long(500, "b")), item(2, 8, "m", "k", long(500, "c")))
+		contains(t, "the text", preview(t, offline(t, nil), b).text, "k = "+long(166, "a")+"…, "+long(166, "b")+"…, "+long(166, "c")+"…\n")
+	})
+	t.Run("with values of the first 1000 records and the last", func(t *testing.T) {
+		var items []slogworks.Item
+		for i := range 1002 {
+			items = append(items, item(0, 8, "m", "k", max(i-999, 0)))
+		}
+		contains(t, "the text", preview(t, offline(t, nil), batch(items...)).text, "k = 0, 2\n")
+	})
+	t.Run("by route", func(t *testing.T) {
+		m := preview(t, offline(t, nil), batch(
+			item(0, 8, "http request", "route", "GET /orders/{id}"), item(1, 8, "http request", "route", "GET /users/{id}"),
+			item(2, 8, "http request", "route", "GET /orders/{id}"), item(3, 8, "http request", slog.Group("g", "route", "x")),
+			item(4, 8, "http request", "route", 7),
+		))
+		contains(t, "the text", m.text, "5 records of 3 kinds", "ERROR ×2  2026-01-02 12:00:00 – 12:00:02 UTC\nhttp request\n    route = GET /orders/{id}\n")
 	})
 	t.Run("as Fingerprint says", func(t *testing.T) {
 		h := offline(t, func(cfg *mail.Config) {
@@ -228,6 +265,10 @@ func TestDigest_subject(t *testing.T) {
 		"ERROR платёж не прошёл € 🙂 (" + host + ")":      batch(item(0, 8, "платёж не прошёл € 🙂")),
 		"ERROR = ?utf-8?q?=0D=0ABcc:_a?= (" + host + ")": batch(item(0, 8, "=?utf-8?q?=0D=0ABcc:_a?=")),
 		"ERROR a\ufffdb (" + host + ")":                  batch(item(0, 8, "a\xffb")),
+		"ERROR m GET /<b> {id} (" + host + ")":           batch(item(0, 8, "m", "route", "GET /<b>\r\n\x1b{id}")),
+		"ERROR m " + long(118, "ü") + "… (" + host + ")": batch(item(0, 8, "m", "route", long(5000, "ü"))),
+		"ERROR http request GET /orders/{id} (2 records, " + host + ")": batch(
+			item(0, 8, "http request", "route", "GET /orders/{id}"), item(1, 8, "http request", "route", "/b")),
 	} {
 		if got := preview(t, h, b).subject; got != want {
 			t.Errorf("the subject is %q, want %q", got, want)
@@ -554,24 +595,28 @@ func TestHandler_usesTheConfigsTemplates(t *testing.T) {
 
 func TestNew_saysWhatIsWrongWithTheConfig(t *testing.T) {
 	for want, change := range map[string]func(*mail.Config){
-		"mail: Host is empty":                                func(cfg *mail.Config) { cfg.Host = "" },
-		`mail: Host "a b" has characters`:                    func(cfg *mail.Config) { cfg.Host = "a b" },
-		"mail: TLS is TLSMode(7)":                            func(cfg *mail.Config) { cfg.TLS = 7 },
-		"mail: Port is 65536":                                func(cfg *mail.Config) { cfg.Port = 65536 },
-		`mail: HELO "a\r\nMAIL" has characters`:              func(cfg *mail.Config) { cfg.HELO = "a\r\nMAIL" },
-		"mail: there is a Password and no Username":          func(cfg *mail.Config) { cfg.Password = mail.Password("x") },
-		"mail: there is a Username and no Password":          func(cfg *mail.Config) { cfg.Username = "x" },
-		"mail: the password would go to smtp.example.com un": func(cfg *mail.Config) { cfg.Username, cfg.Password, cfg.TLS = "x", mail.Password("x"), mail.Plaintext },
-		`mail: Auth[1] is "NTLM": use SCRAM-SHA-256-PLUS, `:  func(cfg *mail.Config) { cfg.Auth = []string{"plain", "NTLM"} },
-		`mail: From "": `:                                    func(cfg *mail.Config) { cfg.From = "" },
-		`mail: From "a@b\r\nBcc: c@d": `:                     func(cfg *mail.Config) { cfg.From = "a@b\r\nBcc: c@d" },
-		`mail: To[1] "b": `:                                  func(cfg *mail.Config) { cfg.To = []string{"a@b", "b"} },
-		`mail: To[0] "a@b, c@d": `:                           func(cfg *mail.Config) { cfg.To = []string{"a@b, c@d"} },
-		`mail: Cc[0] "\"a\r\nb\"@c": `:                       func(cfg *mail.Config) { cfg.Cc = []string{"\"a\r\nb\"@c"} },
-		`mail: Bcc[0] "<a@b> SIZE=1": `:                      func(cfg *mail.Config) { cfg.Bcc = []string{"<a@b> SIZE=1"} },
-		"mail: there is no recipient":                        func(cfg *mail.Config) { cfg.To = nil },
-		"mail: Text: template: ":                             func(cfg *mail.Config) { cfg.Text = texttemplate.Must(texttemplate.New("x").Parse("{{.Nonsense}}")) },
-		"mail: HTML: ":                                       func(cfg *mail.Config) { cfg.HTML = htmltemplate.Must(htmltemplate.New("x").Parse("{{.Nonsense}}")) },
+		"mail: Host is empty": func(cfg *mail.Config) { cfg.Host = "" },
+		`mail: Host "127.0.0.1:25" has a port: it belongs in Port`: func(cfg *mail.Config) { cfg.Host = "127.0.0.1:25" },
+		`mail: Host "[::1]:25" has a port: it belongs in Port`:     func(cfg *mail.Config) { cfg.Host = "[::1]:25" },
+		`mail: Host "smtp.example.com:" has a port`:                func(cfg *mail.Config) { cfg.Host = "smtp.example.com:" },
+		`mail: Host "smtp://a:25" has characters`:                  func(cfg *mail.Config) { cfg.Host = "smtp://a:25" },
+		`mail: Host "a b" has characters`:                          func(cfg *mail.Config) { cfg.Host = "a b" },
+		"mail: TLS is TLSMode(7)":                                  func(cfg *mail.Config) { cfg.TLS = 7 },
+		"mail: Port is 65536":                                      func(cfg *mail.Config) { cfg.Port = 65536 },
+		`mail: HELO "a\r\nMAIL" has characters`:                    func(cfg *mail.Config) { cfg.HELO = "a\r\nMAIL" },
+		"mail: there is a Password and no Username":                func(cfg *mail.Config) { cfg.Password = mail.Password("x") },
+		"mail: there is a Username and no Password":                func(cfg *mail.Config) { cfg.Username = "x" },
+		"mail: the password would go to smtp.example.com un":       func(cfg *mail.Config) { cfg.Username, cfg.Password, cfg.TLS = "x", mail.Password("x"), mail.Plaintext },
+		`mail: Auth[1] is "NTLM": use SCRAM-SHA-256-PLUS, `:        func(cfg *mail.Config) { cfg.Auth = []string{"plain", "NTLM"} },
+		`mail: From "": `:                                          func(cfg *mail.Config) { cfg.From = "" },
+		`mail: From "a@b\r\nBcc: c@d": `:                           func(cfg *mail.Config) { cfg.From = "a@b\r\nBcc: c@d" },
+		`mail: To[1] "b": `:                                        func(cfg *mail.Config) { cfg.To = []string{"a@b", "b"} },
+		`mail: To[0] "a@b, c@d": `:                                 func(cfg *mail.Config) { cfg.To = []string{"a@b, c@d"} },
+		`mail: Cc[0] "\"a\r\nb\"@c": `:                             func(cfg *mail.Config) { cfg.Cc = []string{"\"a\r\nb\"@c"} },
+		`mail: Bcc[0] "<a@b> SIZE=1": `:                            func(cfg *mail.Config) { cfg.Bcc = []string{"<a@b> SIZE=1"} },
+		"mail: there is no recipient":                              func(cfg *mail.Config) { cfg.To = nil },
+		"mail: Text: template: ":                                   func(cfg *mail.Config) { cfg.Text = texttemplate.Must(texttemplate.New("x").Parse("{{.Nonsense}}")) },
+		"mail: HTML: ":                                             func(cfg *mail.Config) { cfg.HTML = htmltemplate.Must(htmltemplate.New("x").Parse("{{.Nonsense}}")) },
 	} {
 		cfg := mail.Config{Host: "smtp.example.com", From: "shop@example.com", To: []string{"ops@example.com"}}
 		change(&cfg)
@@ -635,6 +680,23 @@ func TestNew_takesTheUsualPort(t *testing.T) {
 		})
 		if _, e := deliver(t, generous(t), h, oneRecord()); e.Server != want {
 			t.Errorf("%v goes to %s, want %s", mode, e.Server, want)
+		}
+	}
+}
+
+func TestNew_takesIPv6WithAndWithoutBrackets(t *testing.T) {
+	for host, want := range map[string]string{
+		"::1": "[::1]:25", "[::1]": "[::1]:25", "2001:db8::1:25": "[2001:db8::1:25]:25", "fe80::1%eth0": "[fe80::1%eth0]:25",
+	} {
+		h := offline(t, func(cfg *mail.Config) {
+			cfg.Host, cfg.TLS, cfg.Dial = host, mail.Plaintext, refuse
+			if strings.Contains(host, "::1]") {
+				// Loopback in brackets is loopback, and may get a password.
+				cfg.Username, cfg.Password = "shop", mail.Password("secret")
+			}
+		})
+		if _, e := deliver(t, generous(t), h, oneRecord()); e.Server != want {
+			t.Errorf("%s goes to %s, want %s", host, e.Server, want)
 		}
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"io"
 	"net"
 	netmail "net/mail"
-	"net/textproto"
+	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -26,10 +25,10 @@ import (
 type session struct {
 	core   *core
 	ctx    context.Context
-	conn   net.Conn // below encryption
+	conn   *bounded // below encryption
 	client *smtp.Client
 	phase  Phase
-	scrub  *strings.Replacer
+	secret secret
 	stop   func() bool
 	polite bool // the server answers, so that it is due a QUIT
 }
@@ -49,7 +48,7 @@ const (
 // open returns a session that is encrypted and authenticated as configured. An
 // error is an *Error, and then the connection is closed.
 func (c *core) open(ctx context.Context) (*session, error) {
-	s := &session{core: c, ctx: ctx, scrub: strings.NewReplacer()}
+	s := &session{core: c, ctx: ctx}
 	password, err := s.password()
 	if err != nil {
 		return nil, s.fail(err)
@@ -77,11 +76,9 @@ func (s *session) password() (password string, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.core.timeout)
 	defer cancel()
 	defer stage.Rescue(&err)
-	if password, err = s.core.password(ctx); err != nil {
-		return "", err
-	}
-	s.scrub = scrubber(s.core.username, password)
-	return password, nil
+	password, err = s.core.password(ctx)
+	s.secret = newSecret(s.core.username, password)
+	return password, s.masked(err)
 }
 
 func (s *session) connect() (err error) {
@@ -99,25 +96,28 @@ func (s *session) connect() (err error) {
 
 // greet takes the connection to where a mail can be sent.
 func (s *session) greet(password string) (err error) {
-	conn := s.conn
+	var conn net.Conn = s.conn
 	if s.core.mode == Implicit {
 		s.enter(PhaseTLS)
 		encrypted := tls.Client(s.conn, s.core.tlsConfig)
 		if err := encrypted.Handshake(); err != nil {
-			return err
+			return advised(err)
 		}
 		conn = encrypted
 	}
 	s.enter(PhaseGreeting)
 	if s.client, err = smtp.NewClient(conn, s.core.host); err != nil {
-		return err
+		if s.core.mode != Implicit && s.conn.left == maxReplies && errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("%w: the server says nothing: use Implicit if it wants TLS from the first byte on, as on port 465", err)
+		}
+		return s.masked(err)
 	}
 	// A server that is told that addresses may be in UTF-8 sends the mail only
 	// to those that understand it.
 	s.client.SkipSMTPUTF8(!s.core.utf8)
 	s.enter(PhaseHello)
 	if err := s.client.Hello(s.core.helo); err != nil {
-		return err
+		return s.masked(err)
 	}
 	if err := s.encrypt(); err != nil {
 		return err
@@ -126,11 +126,11 @@ func (s *session) greet(password string) (err error) {
 		return nil
 	}
 	s.enter(PhaseAuth)
-	mechanism, err := s.core.choose(s.client, password)
+	mechanism, err := s.choose(password)
 	if err != nil {
 		return err
 	}
-	return s.client.Auth(mechanism)
+	return s.masked(s.client.Auth(mechanism))
 }
 
 func (s *session) encrypt() error {
@@ -144,7 +144,17 @@ func (s *session) encrypt() error {
 		}
 		return errors.New("the server does not offer STARTTLS: use Implicit, another port, or Plaintext for a server on this machine")
 	}
-	return s.client.StartTLS(s.core.tlsConfig)
+	return s.masked(s.client.StartTLS(s.core.tlsConfig))
+}
+
+// advised adds to the error of a handshake what to do about a server that does
+// not speak TLS.
+func advised(err error) error {
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) {
+		return fmt.Errorf("%w: use StartTLS, or Plaintext for a server on this machine", err)
+	}
+	return err
 }
 
 // enter begins a phase, for which there is time anew.
@@ -163,7 +173,7 @@ func (s *session) wait(d time.Duration) {
 func (s *session) send(to []string, message []byte) (done []string, err error) {
 	s.enter(PhaseMail)
 	if err := s.client.Mail(angled(s.core.from.Address)); err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(s.masked(err))
 	}
 	var refused refusals
 	for _, address := range to {
@@ -173,9 +183,9 @@ func (s *session) send(to []string, message []byte) (done []string, err error) {
 		case err == nil:
 			done = append(done, address)
 		case codeOf(err) != 0:
-			refused = append(refused, Refusal{address, s.clean(err)})
+			refused = append(refused, Refusal{address, s.masked(err)})
 		default:
-			return nil, s.fail(err)
+			return nil, s.fail(s.masked(err))
 		}
 	}
 	if len(done) == 0 {
@@ -209,7 +219,7 @@ func (s *session) data(message []byte) error {
 	s.enter(PhaseData)
 	w, err := s.client.Data()
 	if err != nil {
-		return err
+		return s.masked(err)
 	}
 	// From here on a failure must not be followed by a command, which would end
 	// the mail where it stands and so deliver a part of it.
@@ -231,7 +241,7 @@ func (s *session) data(message []byte) error {
 	s.phase = PhaseEnd
 	s.wait(endFactor * s.core.timeout)
 	_, _, err = s.client.Text.ReadResponse(2)
-	return err
+	return s.masked(err)
 }
 
 // fail returns err as the *Error of the current phase.
@@ -251,24 +261,8 @@ func (s *session) fail(err error) error {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}
 	}
-	e.Err = s.clean(err)
+	e.Err = err
 	return e
-}
-
-// clean takes the password out of an error that has it.
-func (s *session) clean(err error) error {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
-		// Its text quotes the answer, so that a password could look different.
-		if scrubbed := s.scrub.Replace(reply.Msg); scrubbed != reply.Msg {
-			return &textproto.Error{Code: reply.Code, Msg: scrubbed}
-		}
-	}
-	text := err.Error()
-	if scrubbed := s.scrub.Replace(text); scrubbed != text {
-		return errors.New(scrubbed)
-	}
-	return err
 }
 
 // close takes leave of the server, if it answers, and closes the connection.

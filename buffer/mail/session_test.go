@@ -133,6 +133,84 @@ func TestHandler_hidesThePassword(t *testing.T) {
 	}
 }
 
+// What is ours to say is no secret, and a hole in it would spell one.
+func TestHandler_hidesOnlyWhatMayHoldThePassword(t *testing.T) {
+	const notShown = "(not shown: the password is in it)"
+	for name, test := range map[string]struct {
+		password string
+		script   script
+		change   func(*mail.Config)
+		want     string // end of the error
+	}{
+		"not its own words": {
+			"p", script{noTLS: true}, nil,
+			": AUTH: 127.0.0.1 takes no password on this port, and will not until the configuration changes: leave Username empty or use another Port",
+		},
+		"not its own words, be they the password": {"password", script{noTLS: true}, nil, "leave Username empty or use another Port"},
+		"nor those about a server without STARTTLS": {
+			"STARTTLS", script{noTLS: true}, func(cfg *mail.Config) { cfg.TLS = mail.StartTLS },
+			"the server does not offer STARTTLS: use Implicit, another port, or Plaintext for a server on this machine",
+		},
+		"nor errors of dialling": {
+			"tcp", script{}, func(cfg *mail.Config) {
+				cfg.Dial = func(context.Context, string, string) (net.Conn, error) {
+					return nil, errors.New("dial tcp 127.0.0.1: refused")
+				}
+			},
+			": connect: dial tcp 127.0.0.1: refused",
+		},
+		"nor those of certificates": {
+			"certificate", script{}, func(cfg *mail.Config) { cfg.TLSConfig = nil },
+			": TLS: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+		},
+		"nor parts of the server's words, if it is short": {
+			"p", script{acts: map[string]act{"MAIL": reply("550 stop, spammer.p3")}}, nil, `stop, spammer.p3"`,
+		},
+		"but a short one that is a word of the server's": {
+			"p", script{acts: map[string]act{"MAIL": reply("550 stop, 'p' is no password")}}, nil, `550 "` + notShown + `"`,
+		},
+		"and one of four characters anywhere": {
+			"pass", script{acts: map[string]act{"MAIL": reply("550 the password is wrong")}}, nil, `550 "` + notShown + `"`,
+		},
+		"and in what one recipient is refused with": {
+			"pass", script{acts: map[string]act{"ops@example.com": reply("550 the password is wrong")}}, nil, `ops@example.com: 550 "` + notShown + `"`,
+		},
+		"and in the second of two answers": {
+			"pass", script{acts: map[string]act{"EHLO": reply("550 no"), "HELO": reply("550 your pass")}}, nil, `550 "` + notShown + `"`,
+		},
+		"and in mechanisms": {
+			"GSSAPI", script{extensions: []string{"AUTH GSSAPI"}}, nil, "127.0.0.1 offers " + notShown + " and Auth allows PLAIN",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.script.extensions == nil && !strings.Contains(test.want, "use ") {
+				test.script.extensions = []string{"AUTH PLAIN"}
+			}
+			test.script.users = map[string]string{"shop": test.password}
+			h := newHandler(t, newServer(t, test.script), func(cfg *mail.Config) {
+				cfg.Username, cfg.Password, cfg.Auth = "shop", mail.Password(test.password), []string{"PLAIN"}
+				if test.change != nil {
+					test.change(cfg)
+				}
+			})
+			_, e := deliver(t, generous(t), h, oneRecord())
+			if !strings.HasSuffix(e.Error(), test.want) {
+				t.Errorf("the error is\n%s\nwant at its end\n%s", e, test.want)
+			}
+		})
+	}
+	t.Run("and in what Password complains of", func(t *testing.T) {
+		h := newHandler(t, newServer(t, script{}), func(cfg *mail.Config) {
+			cfg.Username, cfg.Password = "shop", func(context.Context) (string, error) {
+				return "hunter2", errors.New("hunter2 has expired")
+			}
+		})
+		if _, e := deliver(t, generous(t), h, oneRecord()); !strings.HasSuffix(e.Error(), ": password: "+notShown) {
+			t.Errorf("%v", e)
+		}
+	})
+}
+
 func TestHandler_encryptsAsItIsTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		mode      mail.TLSMode

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -103,23 +101,39 @@ func (x *exchange) finish() {
 	}
 	canceled := isCanceled(&x.ctx)
 	status, judged := x.finalStatus(canceled, aborted)
-	level := slog.LevelError
+	level, skip := slog.LevelError, false
 	if !panicked {
-		if x.handler.Failed(x.request, judged) {
+		var failed bool
+		if level, failed, skip = x.judge(judged); failed {
 			failure = errFailed
-		} else {
-			level = slog.LevelInfo
-		}
-		if x.handler.StatusLevel != nil {
-			level = x.handler.StatusLevel(x.request, judged)
 		}
 	}
-	if failure != nil || x.handler.Skip == nil || !x.handler.Skip(x.request) {
+	if !skip {
 		x.logAccess(level, status, took, canceled, aborted)
 	}
 	if cut {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// judge asks the options about a request whose handler did not panic. If one of
+// them does instead, that is logged, and the request counts as failed.
+func (x *exchange) judge(status int) (level slog.Level, failed, skip bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.logPanic(p)
+			level, failed, skip = slog.LevelError, true, false
+		}
+	}()
+	failed = x.handler.Failed(x.request, status)
+	if failed {
+		level = slog.LevelError
+	}
+	if x.handler.StatusLevel != nil {
+		level = x.handler.StatusLevel(x.request, status)
+	}
+	skip = !failed && x.handler.Skip != nil && x.handler.Skip(x.request)
+	return level, failed, skip
 }
 
 func isCanceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
@@ -192,7 +206,7 @@ func (x *exchange) logPanic(p any) {
 	}
 	_ = h.Handle(&x.ctx, x.newRecord(slog.LevelError, "http handler panicked", panicPC(),
 		slog.String("panic", fmt.Sprint(p)),
-		slog.String("stack", string(debug.Stack()))))
+		slog.String("stack", panicStack(string(debug.Stack())))))
 }
 
 func (x *exchange) logHandler() slog.Handler {
@@ -214,19 +228,4 @@ func (x *exchange) newRecord(level slog.Level, message string, pc uintptr, attrs
 	r := slog.NewRecord(time.Now(), level, message, pc)
 	r.AddAttrs(all...)
 	return r
-}
-
-// panicPC returns where the panic happened that the caller recovers from.
-func panicPC() uintptr {
-	var pcs [64]uintptr
-	inPanic := false
-	for _, pc := range pcs[:runtime.Callers(2, pcs[:])] {
-		frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
-		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
-		if inPanic && !inRuntime {
-			return pc
-		}
-		inPanic = inPanic || inRuntime
-	}
-	return 0
 }

@@ -91,6 +91,9 @@ type Options struct {
 
 	// Skip leaves out the access record of a request that has not failed, of
 	// health checks for example. Its other records are as always.
+	//
+	// A panic of Failed, StatusLevel or Skip is logged as one of the handler is.
+	// The request has failed then; what the client got stays as it is.
 	Skip func(r *http.Request) bool
 }
 
@@ -137,8 +140,8 @@ type router interface {
 //	             runtime.Goexit, which is no failure of its own
 //
 // and what [AddAttrs] added. A panic is logged at slog.LevelError as "http
-// handler panicked", with the attributes panic and stack and, as its source,
-// the place of the panic. The client gets 500 and the connection lives on if
+// handler panicked", with the attributes panic and stack, which begins at the
+// place of the panic, and with that place as its source. The client gets 500 and the connection lives on if
 // nothing was answered yet; if an answer was begun, New's handler panics with
 // http.ErrAbortHandler so that nobody takes it for complete.
 //

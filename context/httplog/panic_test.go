@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -296,6 +297,64 @@ func TestHandler_logsPanicsOfItsOptions(t *testing.T) {
 			logs.Message(panicked).One(t)
 			if w.Code != 500 {
 				t.Errorf("the client got %d", w.Code)
+			}
+		})
+	}
+}
+
+// A mail shows only the beginning of a stack.
+func TestHandler_beginsTheStackWhereThePanicHappened(t *testing.T) {
+	tests := map[string]http.HandlerFunc{
+		"explicit":       func(http.ResponseWriter, *http.Request) { explode() },
+		"nil map":        func(http.ResponseWriter, *http.Request) { writeNilMap(nil) },
+		"unhashable key": func(http.ResponseWriter, *http.Request) { _ = map[any]int{}[[]int{}] },
+		"nil pointer":    func(http.ResponseWriter, *http.Request) { var r *http.Request; _ = r.Method },
+		"out of range":   func(_ http.ResponseWriter, r *http.Request) { _ = r.Header["A"][0] },
+		"in a deferred call": func(http.ResponseWriter, *http.Request) {
+			defer func() { writeNilMap(nil) }()
+			explode()
+		},
+	}
+	check := func(t *testing.T) {
+		for name, next := range tests {
+			t.Run(name, func(t *testing.T) {
+				_, logs := serve(httplog.Options{}, next, get("/"))
+				v := logs.Message(panicked).One(t)
+				lines := strings.Split(text(v, "stack"), "\n")
+				if len(lines) < 5 || !strings.HasPrefix(lines[0], "goroutine ") || !strings.HasSuffix(lines[0], "[running]:") {
+					t.Fatalf("the stack is %q", lines)
+				}
+				source := v.Source()
+				if !strings.Contains(lines[1], "httplog_test.") || source == nil || !strings.HasPrefix(lines[1], source.Function) ||
+					!strings.Contains(lines[2]+" ", fmt.Sprintf("panic_test.go:%d ", source.Line)) {
+					t.Errorf("the stack begins with %q, and the source is %v", lines[1:3], source)
+				}
+			})
+		}
+	}
+	check(t)
+	t.Run("with the frames of the runtime", func(t *testing.T) {
+		debug.SetTraceback("system")
+		defer debug.SetTraceback("single")
+		check(t)
+	})
+}
+
+func writeNilMap(m map[string]int) { m["a"] = 1 }
+
+func TestHandler_keepsTheAccessRecordOfARequestThatItsOptionsPanicOn(t *testing.T) {
+	for name, opts := range map[string]httplog.Options{
+		"Failed":      {Failed: func(*http.Request, int) bool { panic(errOh) }},
+		"StatusLevel": {StatusLevel: func(*http.Request, int) slog.Level { panic(errOh) }},
+		"Skip":        {Skip: func(*http.Request) bool { panic(errOh) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, logs := serve(opts, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "abc") }, get("/"))
+			wantAttrs(t, logs.Message(panicked).One(t), map[string]string{"panic": "oh no"})
+			v := logs.Message(access).One(t)
+			wantAttrs(t, v, map[string]string{"status": "200", "bytes": "3", "aborted": ""})
+			if v.Level() != slog.LevelError || w.Body.String() != "abc" {
+				t.Errorf("level %v, and the client got %q", v.Level(), w.Body)
 			}
 		})
 	}

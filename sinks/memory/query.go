@@ -25,6 +25,7 @@ type Query struct {
 type filter struct {
 	call   string // as it reads in the test, for failures
 	accept slogworks.Predicate
+	meant  *filter // what was probably meant, if that can be told
 }
 
 // Level chooses records of exactly that level.
@@ -62,6 +63,12 @@ func (h *Handler) One(tb TB) slogworks.View {
 	return h.all().One(tb)
 }
 
+// None fails the test if a record is there; see [Query.None].
+func (h *Handler) None(tb TB) {
+	tb.Helper()
+	h.all().None(tb)
+}
+
 // HasError reports whether a record of exactly that message is there at Error
 // or above.
 func (h *Handler) HasError(msg string) bool {
@@ -92,28 +99,43 @@ func (h *Handler) all() Query { return Query{core: h.core} }
 
 // Level narrows the choice to records of exactly that level.
 func (q Query) Level(level slog.Level) Query {
-	return q.and(fmt.Sprintf("Level(%v)", level), func(_ context.Context, v slogworks.View) bool {
+	return q.and(filter{call: fmt.Sprintf("Level(%v)", level), accept: func(_ context.Context, v slogworks.View) bool {
 		return v.Level() == level
-	})
+	}})
 }
 
 // Message narrows the choice to records with exactly that message.
 func (q Query) Message(msg string) Query {
-	return q.and(fmt.Sprintf("Message(%q)", msg), func(_ context.Context, v slogworks.View) bool {
+	return q.and(filter{call: fmt.Sprintf("Message(%q)", msg), accept: func(_ context.Context, v slogworks.View) bool {
 		return v.Message() == msg
-	})
+	}})
 }
 
 // Match narrows the choice to records in whose message re finds a match.
 func (q Query) Match(re *regexp.Regexp) Query {
-	return q.and(fmt.Sprintf("Match(%q)", re), func(_ context.Context, v slogworks.View) bool {
+	return q.and(filter{call: fmt.Sprintf("Match(%q)", re), accept: func(_ context.Context, v slogworks.View) bool {
 		return re.MatchString(v.Message())
-	})
+	}})
 }
 
 // Attr narrows the choice to records that have a value at a path; see
 // [Handler.Attr].
 func (q Query) Attr(pathAndValue ...any) Query {
+	f := attrFilter(pathAndValue)
+	if len(pathAndValue) == 2 {
+		if key, _ := pathAndValue[0].(string); strings.Contains(key, ".") {
+			var path []any
+			for name := range strings.SplitSeq(key, ".") {
+				path = append(path, name)
+			}
+			meant := attrFilter(append(path, pathAndValue[1]))
+			f.meant = &meant
+		}
+	}
+	return q.and(f)
+}
+
+func attrFilter(pathAndValue []any) filter {
 	accept := slogworks.AttrIs(pathAndValue...)
 	args := make([]string, len(pathAndValue))
 	for i, arg := range pathAndValue {
@@ -122,14 +144,16 @@ func (q Query) Attr(pathAndValue ...any) Query {
 			args[i] = fmt.Sprintf("%q", s)
 		}
 	}
-	return q.and("Attr("+strings.Join(args, ", ")+")", accept)
+	return filter{call: "Attr(" + strings.Join(args, ", ") + ")", accept: accept}
 }
 
 // Where narrows the choice to records that p accepts; see [Handler.Where].
-func (q Query) Where(p slogworks.Predicate) Query { return q.and("Where(…)", p) }
+func (q Query) Where(p slogworks.Predicate) Query {
+	return q.and(filter{call: "Where(…)", accept: p})
+}
 
-func (q Query) and(call string, accept slogworks.Predicate) Query {
-	q.filters = append(slices.Clip(q.filters), filter{call, accept})
+func (q Query) and(f filter) Query {
+	q.filters = append(slices.Clip(q.filters), f)
 	return q
 }
 
@@ -172,21 +196,58 @@ func (q Query) Len() int {
 func (q Query) One(tb TB) slogworks.View {
 	tb.Helper()
 	there := q.core.snapshot()
+	chosen := q.chosen(there)
+	switch len(chosen) {
+	case 1:
+		return chosen[0].view
+	case 0:
+		tb.Fatalf("memory: no record%s%s; %s", q.suffix(), q.hint(there), there.inventory(maxListed))
+	default:
+		tb.Fatalf("memory: %d records%s, want one:%s", len(chosen), q.suffix(), lines(chosen, maxListed))
+	}
+	return slogworks.View{}
+}
+
+// None fails the test by tb.Errorf if a record is chosen, and says what there
+// was. It also fails if records were dropped to make room, since nobody can say
+// whether one of them would have been chosen.
+func (q Query) None(tb TB) {
+	tb.Helper()
+	there := q.core.snapshot()
+	if chosen := q.chosen(there); len(chosen) > 0 {
+		tb.Errorf("memory: %s%s, want none:%s", records(len(chosen)), q.suffix(), lines(chosen, maxListed))
+		return
+	}
+	if there.dropped > 0 {
+		tb.Errorf("memory: %s dropped before None%s could look: raise MaxRecords", records(there.dropped), q.suffix())
+	}
+}
+
+func (q Query) chosen(there kept) []*entry {
 	var chosen []*entry
 	for _, e := range there.entries {
 		if q.accepts(e) {
 			chosen = append(chosen, e)
 		}
 	}
-	switch len(chosen) {
-	case 1:
-		return chosen[0].view
-	case 0:
-		tb.Fatalf("memory: no record%s; %s", q.suffix(), there.inventory(maxListed))
-	default:
-		tb.Fatalf("memory: %d records%s, want one:%s", len(chosen), q.suffix(), lines(chosen, maxListed))
+	return chosen
+}
+
+// hint says what would have chosen a record. A failure lists the attributes of
+// groups as slog.TextHandler does, with dots, and that is not how Attr names
+// them.
+func (q Query) hint(there kept) string {
+	for i, f := range q.filters {
+		if f.meant == nil {
+			continue
+		}
+		instead := Query{core: q.core, filters: slices.Clone(q.filters)}
+		instead.filters[i] = *f.meant
+		if len(instead.chosen(there)) > 0 {
+			return fmt.Sprintf(" (an attribute in a group is %s)", f.meant.call)
+		}
 	}
-	return slogworks.View{}
+	return ""
 }
 
 func (q Query) accepts(e *entry) bool {

@@ -156,6 +156,75 @@ func TestQuery_One(t *testing.T) {
 	}
 }
 
+// What a failure prints with dots is not what Attr takes; it has to say so.
+func TestQuery_One_saysHowToNameAnAttributeInAGroup(t *testing.T) {
+	logs := memory.New(nil)
+	slog.New(logs).WithGroup("g").WithGroup("h").Info("m", "c", 3)
+	slog.New(logs).Info("dots", "a.b", 1)
+	const hint = `(an attribute in a group is Attr("g", "h", "c", 3))`
+	for _, c := range []struct {
+		name  string
+		query memory.Query
+		want  bool
+	}{
+		{"it is there", logs.Attr("g.h.c", 3), true},
+		{"it is there among other filters", logs.Level(slog.LevelInfo).Attr("g.h.c", 3).Message("m"), true},
+		{"it has another value", logs.Attr("g.h.c", 4), false},
+		{"it is on another record", logs.Message("dots").Attr("g.h.c", 3), false},
+		{"the path has two elements", logs.Attr("g.h", "c", 3), false},
+		{"there is no dot", logs.Attr("c", 3), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			c.query.One(&fakeT{out: &out})
+			if !strings.HasPrefix(out.String(), "memory: no record for ") || strings.Contains(out.String(), hint+"; there are 2 records:") != c.want ||
+				!c.want && strings.Contains(out.String(), "an attribute in a group") {
+				t.Errorf("it says %s", &out)
+			}
+		})
+	}
+	if v := logs.Attr("a.b", 1).One(t); v.Message() != "dots" {
+		t.Errorf("a key with a dot chose %q", v.Message())
+	}
+}
+
+func TestQuery_None(t *testing.T) {
+	logs := memory.New(&memory.Options{MaxRecords: 2})
+	logger := slog.New(logs)
+	none := func(q interface{ None(memory.TB) }) string {
+		var out bytes.Buffer
+		fake := &fakeT{out: &out}
+		q.None(fake)
+		if fake.Failed() != (out.Len() > 0) {
+			t.Errorf("failed is %v with the message %q", fake.Failed(), &out)
+		}
+		return out.String()
+	}
+
+	if got := none(logs); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+	logger.Info("a", "k", 1)
+	if got := none(logs.Message("b")); got != "" {
+		t.Errorf("of another: %q", got)
+	}
+	if got := none(logs.Message("a")); got != "memory: 1 record for Message(\"a\"), want none:\n\tlevel=INFO msg=a k=1\n" {
+		t.Errorf("of one: %q", got)
+	}
+	logger.Info("b")
+	if got := none(logs); got != "memory: 2 records, want none:\n\tlevel=INFO msg=a k=1\n\tlevel=INFO msg=b\n" {
+		t.Errorf("of two: %q", got)
+	}
+	logger.Info("c")
+	if got := none(logs.Message("a")); got != "memory: 1 record dropped before None for Message(\"a\") could look: raise MaxRecords\n" {
+		t.Errorf("after an overflow: %q", got)
+	}
+	logs.Reset()
+	if got := none(logs); got != "" {
+		t.Errorf("after Reset: %q", got)
+	}
+}
+
 func TestQuery_One_listsTheNewest(t *testing.T) {
 	logs := memory.New(nil)
 	for i := range 150 {
