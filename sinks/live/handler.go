@@ -47,25 +47,34 @@ func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle publishes the record, whatever its level. The error is nil, or
 // [ErrClosed] after Shutdown.
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
-	return h.hub.add(h.entryOf(r))
+	if h.with == nil && !h.relay {
+		return h.hub.publish(&r, &h.hub.origin)
+	}
+	flat, from := h.originOf(h.with.Flatten(r))
+	return h.hub.publish(&flat, from)
 }
 
 // HandleBatch publishes the records of the batch next to each other. Errors are
 // those of Handle, and then none is published.
 func (h *Handler) HandleBatch(_ context.Context, b slogworks.Batch) error {
-	entries := make([]*entry, len(b.Items))
+	buf := lines.Get().(*[]byte)
+	text := (*buf)[:0]
+	entries := make([]entry, len(b.Items))
 	for i, item := range b.Items {
-		entries[i] = h.entryOf(item.Record)
+		r, from := h.originOf(h.with.Flatten(item.Record))
+		entries[i], text = h.hub.entryOf(text, &r, from)
 	}
-	return h.hub.add(entries...)
+	err := h.hub.add(entries)
+	giveBack(buf, text)
+	return err
 }
 
-func (h *Handler) entryOf(r slog.Record) *entry {
-	r = h.with.Flatten(r)
+func (h *Handler) originOf(r slog.Record) (slog.Record, *Origin) {
 	if !h.relay {
-		return h.hub.entryOf(r, h.hub.origin)
+		return r, &h.hub.origin
 	}
-	return h.hub.entryOf(splitOrigin(r))
+	r, from := splitOrigin(r)
+	return r, h.hub.shared(from)
 }
 
 // splitOrigin takes the attributes of an Origin out of the record.

@@ -44,11 +44,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, err)
 		return
 	}
-	levels := strings.LastIndex(r.URL.Path, "/levels/")
-	if strings.HasSuffix(r.URL.Path, "/levels") {
-		levels = len(r.URL.Path) - len("/levels")
-	}
-	isLevels := levels >= 0 && h.opts.Levels != nil
+	levels, isLevels := levelsURL(r.URL)
+	isLevels = isLevels && h.opts.Levels != nil
 	if !isLevels && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
 		refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s: want GET", r.Method))
@@ -63,7 +60,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if isLevels {
-		http.StripPrefix(r.URL.Path[:levels], h.opts.Levels).ServeHTTP(w, r)
+		below := r.WithContext(r.Context())
+		below.URL = levels
+		h.opts.Levels.ServeHTTP(w, below)
 		return
 	}
 	serve, ok := h.mux[name]
@@ -72,6 +71,27 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	serve(w, r)
+}
+
+// levelsURL returns the URL without what stands before /levels or /levels/NAME, if
+// the path ends so. NAME is one segment, in which a slash is %2F: the prefix may
+// have a /levels/ too.
+func levelsURL(u *url.URL) (below *url.URL, ok bool) {
+	escaped := u.EscapedPath()
+	prefix, ok := strings.CutSuffix(escaped, "/levels")
+	if !ok {
+		prefix, ok = strings.CutSuffix(escaped[:max(0, strings.LastIndexByte(escaped, '/'))], "/levels")
+	}
+	if !ok {
+		return nil, false
+	}
+	path, err := url.PathUnescape(escaped[len(prefix):])
+	if err != nil {
+		return nil, false
+	}
+	copied := *u
+	copied.Path, copied.RawPath = path, escaped[len(prefix):]
+	return &copied, true
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
@@ -104,7 +124,7 @@ func (h *Hub) checkSite(r *http.Request) error {
 	// A link in a chat or a ticket is followed by the person, who sees the page
 	// itself or, since the cookie stays behind, is asked for the token. The other
 	// site sees neither.
-	if strings.HasSuffix(r.URL.Path, "/") && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+	if strings.HasSuffix(r.URL.Path, "/") && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 		return nil
 	}
 	return errors.New("live: request of another site")

@@ -63,6 +63,7 @@ func TestHub_refusesOtherSites(t *testing.T) {
 		{"the page in a frame", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
 		{"a script of another site", "/", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"a link to the page", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
+		{"a form that leads to the page", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Method", "POST"}, 403},
 		{"a link to the data", "/download", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -216,6 +217,7 @@ func TestHub_answersMistakes(t *testing.T) {
 		"from=yesterday":                 "from: ",
 		"to=2026":                        "to: ",
 		"q=/(/":                          "q: error parsing regexp",
+		"q=/x{1000}y{1000}z/":            "q: /x{1000}y{1000}z/ is too large",
 		"q=%22open":                      "q: no closing quote",
 		"q=level=loud":                   "q: unknown level",
 		"q=" + strings.Repeat("x", 1001): "q: 1001 bytes long",
@@ -351,9 +353,17 @@ func TestOptions_Levels_answersUnderLevels(t *testing.T) {
 		{"GET", "/levels", "GET /levels"},
 		{"PUT", "/levels/a.b", "PUT /levels/a.b"},
 		{"DELETE", "/debug/log/levels/a.b", "DELETE /levels/a.b"},
+		{"PUT", "/ops/levels/log/levels/a.b", "PUT /levels/a.b"},
+		{"GET", "/ops/levels/log/levels", "GET /levels"},
+		{"GET", "/ops%20x/levels/acme%2Fpay%20ment", "GET /levels/acme/pay ment"},
 	} {
 		if got := do(h, test[0], test[1]).Body.String(); got != test[2] {
 			t.Errorf("%s %s: %q", test[0], test[1], got)
+		}
+	}
+	for _, target := range []string{"/ops/levels/log/", "/ops/levels/log/stats", "/ops/levels/log/live.js"} {
+		if w := do(h, "GET", target); w.Code != 200 || strings.Contains(w.Body.String(), "GET /levels") {
+			t.Errorf("behind a prefix with /levels/, %s is answered %d %.60q", target, w.Code, w.Body)
 		}
 	}
 	if w := do(h, "PUT", "/levels/a.b", "Origin", "http://evil.example"); w.Code != 403 {
@@ -382,7 +392,16 @@ func TestHub_servePage_isComplete(t *testing.T) {
 			t.Errorf("%s: %d", match[1], w.Code)
 		}
 	}
-	for name, kind := range map[string]string{"live.js": "text/javascript", "query.js": "text/javascript", "rows.js": "text/javascript", "details.js": "text/javascript", "histogram.js": "text/javascript", "live.css": "text/css", "icon.svg": "image/svg+xml"} {
+	loads := map[string]string{"live.js": "text/javascript", "live.css": "text/css", "icon.svg": "image/svg+xml"}
+	for more := []string{"live.js"}; len(more) > 0; more = more[1:] {
+		for _, match := range regexp.MustCompile(`from "\./([a-z]+\.js)"`).FindAllStringSubmatch(get(t, h, "/"+more[0]), -1) {
+			if loads[match[1]] == "" {
+				loads[match[1]] = "text/javascript"
+				more = append(more, match[1])
+			}
+		}
+	}
+	for name, kind := range loads {
 		w := do(h, "GET", "/"+name)
 		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
 			t.Errorf("%s: %d %s, %d bytes", name, w.Code, w.Header().Get("Content-Type"), w.Body.Len())

@@ -7,7 +7,8 @@
 // enough. The page needs no internet: it is part of the program.
 //
 // A record is made into text at once, which costs its caller about as much as
-// slog.JSONHandler does, two allocations, and a mutex that is held for moments.
+// slog.JSONHandler does, no allocation but one for some hundred records together,
+// and a mutex that is held for moments.
 // Nothing blocks, whatever a browser does or fails to do. A hub starts no goroutine;
 // each browser is served by the one that net/http has for it. 20,000 records and
 // 16 MiB are kept unless Options say otherwise.
@@ -43,7 +44,7 @@
 //	GET /records     before=, after= (numbers of records), limit=: kept records
 //	GET /download    format=jsonl or text: all kept records
 //	GET /stats       what the hub and its sources have counted
-//	/levels/         Options.Levels
+//	/levels          Options.Levels, also for /levels/NAME
 //
 // Events, records and download take the filters level= (a lowest level, or a
 // set as in info,error), logger= (a name and all below it, with ! all others;
@@ -137,8 +138,14 @@ type Options struct {
 	// the machine's name, and the program's without directories.
 	Host, Process string
 
-	// Levels, if set, answers what comes to /levels/, with the path from there
-	// on.
+	// Levels, if set, answers GET /levels and what comes to /levels/NAME, with the
+	// path from there on, and the page shows a control for the level of each
+	// logger. It sends PUT /levels/NAME?ttl=10m with {"level":"debug"}, and DELETE
+	// to take that back; NAME is root for all loggers without a level of their own.
+	// So does the Levels of a *config.Manager understand it, which answers GET with
+	// {"root":"info","loggers":{…}}. Whatever answers without root is taken for a
+	// *levels.Table, and gets the name in the parameter logger too. A slash in a
+	// name is %2F, and the prefix of the hub must not end in /levels/.
 	Levels http.Handler
 
 	// Sources, if set, says for /stats where the records come from. It is
@@ -181,6 +188,8 @@ type Hub struct {
 	done     chan struct{} // closed by the first Shutdown
 	shutOnce sync.Once
 	streams  streams
+
+	lastOrigin atomic.Pointer[Origin]
 
 	refused atomic.Uint64 // records after Shutdown
 	counts  counts
@@ -244,10 +253,21 @@ func (h *Hub) Token() string { return h.opts.Token }
 // anything of it, as it makes its text at once. The error is nil, or [ErrClosed]
 // after Shutdown.
 func (h *Hub) Publish(r slog.Record, from Origin) error {
-	return h.add(h.entryOf(r, from))
+	return h.publish(&r, h.shared(from))
 }
 
-func (h *Hub) add(entries ...*entry) error {
+// publish gets a pointer because a record is large enough for each copy to be
+// felt.
+func (h *Hub) publish(r *slog.Record, from *Origin) error {
+	buf := lines.Get().(*[]byte)
+	e, line := h.entryOf((*buf)[:0], r, from)
+	err := h.add([]entry{e})
+	giveBack(buf, line)
+	return err
+}
+
+// add copies the entries.
+func (h *Hub) add(entries []entry) error {
 	if !h.ring.add(entries) {
 		h.refused.Add(uint64(len(entries)))
 		return ErrClosed

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
+	"path"
 	"strings"
 )
 
@@ -19,14 +20,28 @@ type asset struct {
 	body []byte
 }
 
-var assets = map[string]asset{
-	"live.css":     {"text/css; charset=utf-8", read("live.css")},
-	"live.js":      {"text/javascript; charset=utf-8", read("live.js")},
-	"rows.js":      {"text/javascript; charset=utf-8", read("rows.js")},
-	"query.js":     {"text/javascript; charset=utf-8", read("query.js")},
-	"details.js":   {"text/javascript; charset=utf-8", read("details.js")},
-	"histogram.js": {"text/javascript; charset=utf-8", read("histogram.js")},
-	"icon.svg":     {"image/svg+xml", read("icon.svg")},
+// kinds are those of the files that the page loads, by their extensions; the
+// others are templates.
+var kinds = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+}
+
+var assets = loadAssets()
+
+func loadAssets() map[string]asset {
+	entries, err := files.ReadDir("page")
+	if err != nil {
+		panic(err) // as in read
+	}
+	assets := map[string]asset{}
+	for _, e := range entries {
+		if kind, ok := kinds[path.Ext(e.Name())]; ok {
+			assets[e.Name()] = asset{kind, read(e.Name())}
+		}
+	}
+	return assets
 }
 
 var (
@@ -59,7 +74,10 @@ func hashOfStyle(html []byte) string {
 func (h *Hub) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.Execute(w, struct{ Title string }{h.opts.Title}) // fails only if the client is gone
+	_ = page.Execute(w, struct {
+		Title  string
+		Levels bool
+	}{h.opts.Title, h.opts.Levels != nil}) // fails only if the client is gone
 }
 
 func serveAsset(w http.ResponseWriter, r *http.Request) {

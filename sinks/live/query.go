@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -63,6 +64,25 @@ func parseQuery(s string) (query, error) {
 	return q, nil
 }
 
+// maxSteps bounds an expression as it is run. x{1000} is short, but each byte of
+// a text may have to be looked at a thousand times for it.
+const maxSteps = 2000
+
+func compile(expression string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if n := len(program.Inst); n > maxSteps {
+		return nil, fmt.Errorf("/%s/ is too large an expression: %d steps, at most %d; repeat less often", expression, n, maxSteps)
+	}
+	return regexp.Compile(expression)
+}
+
 type queryParser struct{ rest string }
 
 const blanks = " \t\r\n"
@@ -116,7 +136,7 @@ func (p *queryParser) operand(t *term) (err error) {
 			expression := p.rest[1:end]
 			p.rest = p.rest[end+1:]
 			t.raw = expression
-			t.text.regexp, err = regexp.Compile(expression)
+			t.text.regexp, err = compile(expression)
 			return err
 		}
 		fallthrough // a path such as /api/users

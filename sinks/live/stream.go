@@ -30,6 +30,7 @@ type stream struct {
 	rate   int // records per second; 0: all
 
 	at     uint64  // the number of the last record considered
+	told   uint64  // the number in the last id
 	exempt uint64  // records up to this one are what was asked for, whatever the rate
 	budget float64 // records that the rate allows now
 	filled time.Time
@@ -85,6 +86,7 @@ func (h *Hub) serveEvents(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, errors.New("live: the http.ResponseWriter cannot flush: a middleware hides it and has no Unwrap method"))
 		return
 	}
+	s.told = s.at
 	s.hello(kept, first, head)
 	if restarted {
 		s.gap(1, s.at, "restart")
@@ -223,6 +225,7 @@ func (s *stream) limit(wanted []*entry) []*entry {
 
 // frame begins a frame, the id of which is that of the last record considered.
 func (s *stream) frame(seq uint64, event string) {
+	s.told = seq
 	s.buf = fmt.Appendf(s.buf, "id: %s-%d\nevent: %s\ndata: ", s.hub.boot, seq, event)
 }
 
@@ -231,10 +234,9 @@ func (s *stream) batch(entries []*entry, considered uint64) {
 		return
 	}
 	s.frame(considered, "b")
+	s.buf = append(s.buf, '[')
 	for i, e := range entries {
-		if i == 0 {
-			s.buf = append(s.buf, '[')
-		} else {
+		if i > 0 {
 			s.buf = append(s.buf, ',')
 		}
 		s.buf = appendNumbered(s.buf, e)
@@ -254,9 +256,14 @@ func (s *stream) gap(from, to uint64, why string) {
 }
 
 // heartbeat shows that the stream is alive. It also tells the browser, which
-// resumes there, how far the filter has gone without finding anything.
+// resumes there, how far the filter has gone without finding anything: by a
+// batch without records, as scripts do not see the id of a comment.
 func (s *stream) heartbeat() {
-	s.buf = fmt.Appendf(s.buf, ": heartbeat\nid: %s-%d\n\n", s.hub.boot, s.at)
+	s.buf = append(s.buf, ": heartbeat\n\n"...)
+	if s.at != s.told {
+		s.frame(s.at, "b")
+		s.buf = append(s.buf, "[]\n\n"...)
+	}
 }
 
 // hello is the first frame: what there is to choose from among what is kept.

@@ -284,20 +284,31 @@ func TestHub_serveEvents_keepsRecordsInOneLine(t *testing.T) {
 func TestHub_serveEvents_beats(t *testing.T) {
 	h, server := newServer(t, live.Options{Heartbeat: 2 * time.Millisecond, WriteTimeout: time.Second})
 	publish(t, h, 1, 3)
-	s := openStream(t, server, "/events?q=none", "")
+	s := openStream(t, server, "/events?backlog=0&q=none", "")
 	boot := s.hello(t).Boot
-	for range 3 {
-		f, err := s.next()
-		if err != nil || f.comment != "heartbeat" || f.event != "" || f.id != boot+"-3" {
-			t.Fatalf("%+v %v", f, err)
+	beat := frame{comment: "heartbeat"}
+	for range 2 {
+		if f, err := s.next(); err != nil || f != beat {
+			t.Fatalf("%+v %v, want a heartbeat alone", f, err)
+		}
+	}
+	// Whoever resumes is not told that what the filter hid was lost.
+	publish(t, h, 4, 5)
+	if f := s.must(t); f.id != boot+"-5" || len(f.rows(t)) != 0 {
+		t.Errorf("%+v, want a batch of none with the id of the last record", f)
+	}
+	for range 2 {
+		if f, err := s.next(); err != nil || f != beat {
+			t.Fatalf("then %+v %v, want a heartbeat alone", f, err)
 		}
 	}
 }
 
-func TestHub_serveEvents_outlivesTheTimeoutOfTheServer(t *testing.T) {
+func TestHub_serveEvents_outlivesTheTimeoutsOfTheServer(t *testing.T) {
 	h := newHub(live.Options{Heartbeat: 40 * time.Millisecond, Interval: time.Millisecond})
 	server := httptest.NewUnstartedServer(h)
 	server.Config.WriteTimeout = 50 * time.Millisecond
+	server.Config.ReadTimeout = 50 * time.Millisecond
 	server.Start()
 	defer server.Close()
 	defer h.Close()
@@ -571,7 +582,7 @@ func TestHub_leavesNoGoroutineBehind(t *testing.T) {
 	h := newHub(live.Options{})
 	server := httptest.NewServer(h)
 	var streams []*stream
-	for range 3 {
+	for range 100 {
 		s := openStream(t, server, "/events", "")
 		s.hello(t)
 		streams = append(streams, s)

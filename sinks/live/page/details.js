@@ -1,27 +1,15 @@
 // All there is to know of one record.
 
+import { ago, dateAndTime } from "./clock.js";
+import { el } from "./element.js";
 import { chips, text } from "./query.js";
 import { levelText } from "./rows.js";
 
-// el makes an element. Texts are never read as markup.
-export const el = (tag, props = {}, ...children) => {
-  const e = document.createElement(tag);
-  for (const [key, value] of Object.entries(props)) {
-    if (key === "class") e.className = value;
-    else if (key.startsWith("on")) e.addEventListener(key.slice(2), value);
-    else if (value === true) e.setAttribute(key, "");
-    else if (value !== null && value !== undefined && value !== false) e.setAttribute(key, value);
-  }
-  e.append(...children.filter((child) => child !== null && child !== undefined));
-  return e;
-};
-
 // draw fills the box with one record; does are the functions behind the buttons.
-export function draw(box, r, { isUTC, ago, does }) {
-  const d = new Date(r.ms);
+export function draw(box, r, does) {
   const level = chips[r.chip];
   const facts = [
-    ["Time", r.t ? el("span", {}, local(d, isUTC), el("small", {}, r.t + " · " + ago(r.ms))) : null],
+    ["Time", r.t ? el("span", {}, dateAndTime(r.ms), el("small", {}, r.t + " · " + ago(r.ms))) : null],
     ["Logger", r.n && pair(r.n, () => does.only(r.n), () => does.hide(r.n))],
     ["Source", r.src && el("span", { class: "mono" }, [r.src.f, r.src.l].filter(Boolean).join(":"), el("small", {}, r.src.fn || ""))],
     ["Host", r.h && pair(r.h, () => does.host(r.h))],
@@ -41,12 +29,6 @@ export function draw(box, r, { isUTC, ago, does }) {
       el("button", { type: "button", title: "Show what came before and after, whatever the filters", onclick: does.context }, "In context")),
     el("dl", { class: "facts" }, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     attrsOf(r, does.search));
-}
-
-function local(d, utc) {
-  const pad = (n, w = 2) => String(n).padStart(w, "0");
-  const get = (name) => d["get" + (utc ? "UTC" : "") + name]();
-  return `${get("FullYear")}-${pad(get("Month") + 1)}-${pad(get("Date"))} ${pad(get("Hours"))}:${pad(get("Minutes"))}:${pad(get("Seconds"))}.${pad(get("Milliseconds"), 3)}`;
 }
 
 // pair is a value with buttons that filter for it and against it.

@@ -5,18 +5,21 @@ import { chips, duration } from "./query.js";
 
 const number = new Intl.NumberFormat("en");
 const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const maxBins = 40_000; // seconds that are remembered, some eleven hours without a break
 const sum = (bar) => bar.reduce((a, b) => a + b);
 
 export class Histogram {
-  constructor(box, { clock, isUTC, select }) {
+  constructor(box, { clock, date, isUTC, select }) {
     this.box = box;
     this.canvas = box.querySelector("canvas");
     this.band = box.querySelector(".band");
     this.hint = box.querySelector(".hint");
     this.clock = clock;
+    this.date = date;
     this.isUTC = isUTC;
     this.select = select;
     this.bins = new Map(); // second -> records per chip
+    this.order = null; // the seconds in order, if known
     this.chart = { from: 0, step: 1, n: 0, bars: [], width: 0 };
     this.range = null;
     this.listen();
@@ -25,13 +28,18 @@ export class Histogram {
 
   clear() {
     this.bins.clear();
+    this.order = null;
   }
 
   count(r) {
     if (r.gap || !Number.isFinite(r.ms)) return;
     const second = Math.floor(r.ms / 1000);
     let bin = this.bins.get(second);
-    if (!bin) this.bins.set(second, (bin = [0, 0, 0, 0, 0]));
+    if (!bin) {
+      if (this.bins.size >= maxBins) this.forgetOldest();
+      this.bins.set(second, (bin = [0, 0, 0, 0, 0]));
+      this.order = null;
+    }
     bin[r.chip]++;
   }
 
@@ -52,17 +60,41 @@ export class Histogram {
     if (!this.held) this.mark(range);
   }
 
+  forgetOldest() {
+    const oldest = [...this.bins.keys()].sort((a, b) => a - b).slice(0, maxBins / 4);
+    for (const second of oldest) this.bins.delete(second);
+  }
+
+  // extent returns the first and the last second that the picture shows. A few
+  // records of quite another time, as of a clock that is wrong, do not make it
+  // useless for all others: what a long silence separates from the rest, and is
+  // little, is left out.
+  extent() {
+    const all = (this.order ??= [...this.bins.keys()].sort((a, b) => a - b));
+    if (!all.length || all[all.length - 1] - all[0] <= 86_400) return all.length ? [all[0], all[all.length - 1]] : null;
+    const counts = all.map((second) => sum(this.bins.get(second)));
+    let few = counts.reduce((a, b) => a + b, 0) / 20;
+    let [i, j] = [0, all.length - 1];
+    while (all[j] - all[i] > 86_400) {
+      let [left, right, wide] = [0, 0, 0];
+      let at = -1;
+      for (let n = i; n < j; n++) if (all[n + 1] - all[n] > wide) [wide, at] = [all[n + 1] - all[n], n];
+      if (wide < (all[j] - all[i]) / 2) break;
+      for (let n = i; n <= j; n++) if (n <= at) left += counts[n]; else right += counts[n];
+      if (Math.min(left, right) > few) break;
+      few -= Math.min(left, right);
+      if (left < right) i = at + 1; else j = at;
+    }
+    return [all[i], all[j]];
+  }
+
   // layOut puts the seconds into bars, as few seconds in each as the width allows.
   layOut(width) {
-    let first = Infinity;
-    let last = -Infinity;
-    for (const second of this.bins.keys()) {
-      if (second < first) first = second;
-      if (second > last) last = second;
-    }
-    if (first > last) return { from: 0, step: 1, n: 0, bars: [], width };
+    const extent = this.extent();
+    if (!extent) return { from: 0, step: 1, n: 0, bars: [], width };
+    const [first, last] = extent;
     const most = Math.max(12, Math.floor(width / 7));
-    const step = seconds.find((s) => (last - first) / s < most - 1) || 604800;
+    const step = seconds.find((s) => (last - first) / s < most - 1) || Math.ceil((last - first) / (most - 1) / 604_800) * 604_800;
     const n = Math.min(most, Math.max(Math.floor(width / 14), Math.floor((last - first) / step) + 3));
     const begin = (Math.floor(last / step) + 1 - n) * step;
     const bars = Array.from({ length: n }, () => [0, 0, 0, 0, 0]);
@@ -83,12 +115,12 @@ export class Histogram {
     const w = width / n;
     g.font = "11px system-ui, sans-serif";
     g.fillStyle = style.getPropertyValue("--faint");
-    const every = (seconds.find((s) => ((s * 1000) / step) * w >= 76 && (s * 1000) % step === 0) || 86400) * 1000;
+    const every = (seconds.find((s) => ((s * 1000) / step) * w >= 76 && (s * 1000) % step === 0) || Math.ceil((76 / w) * step / 86_400_000) * 86_400) * 1000;
     const zone = this.isUTC() ? 0 : new Date(from).getTimezoneOffset() * 60_000;
     for (let t = Math.ceil((from - zone) / every) * every + zone; t < from + n * step; t += every) {
       const x = ((t - from) / step) * w;
       if (x > width - 60) break;
-      g.fillText(this.clock(t, every < 60_000), x + 4, height - 3);
+      g.fillText(every >= 86_400_000 ? this.date(t) : this.clock(t, every < 60_000), x + 4, height - 3);
       g.fillRect(Math.round(x), base, 1, 5);
     }
     g.fillRect(0, base, width, 1);

@@ -9,12 +9,12 @@ export function chipOf(level) {
   return level >= 0 ? 1 : 0;
 }
 
-const levelNames = { trace: -8, debug: -4, info: 0, warn: 4, warning: 4, error: 8, critical: 12, fatal: 12 };
+const levelNames = new Map(Object.entries({ trace: -8, debug: -4, info: 0, warn: 4, warning: 4, error: 8, critical: 12, fatal: 12 }));
 
 export function parseLevel(text) {
   if (/^[+-]?\d+$/.test(text)) return Number(text);
   const m = /^([a-z]+)([+-]\d+)?$/i.exec(text);
-  const base = m && levelNames[m[1].toLowerCase()];
+  const base = m && levelNames.get(m[1].toLowerCase());
   return base === undefined || base === null ? null : base + Number(m[2] || 0);
 }
 
@@ -76,8 +76,13 @@ export function parseQuery(text) {
   return terms;
 }
 
-// compile reads the flags that Go writes in front. What JavaScript cannot read
-// the server may: then it decides alone.
+// longest is the longest text that a regular expression is tried on here.
+const longest = 2000;
+
+// compile reads the flags that Go writes in front. It returns undecided for an
+// expression that JavaScript cannot read, and for one that might take it for
+// ever: a repeated group, or several unbounded repetitions. The server takes
+// linear time for all it accepts.
 function compile(source) {
   let flags = "";
   const m = /^\(\?([ims]+)\)/.exec(source);
@@ -85,22 +90,27 @@ function compile(source) {
     flags = m[1];
     source = source.slice(m[0].length);
   }
-  try {
-    return new RegExp(source, flags + "u");
-  } catch {
+  const plain = source.replace(/\\./gs, "_").replace(/\[[^\]]*\]/g, "_");
+  if (/\)[*+{]/.test(plain) || (plain.match(/[*+]|,\}/g) || []).length > 2) return undecided;
+  for (const all of [flags + "u", flags]) {
     try {
-      return new RegExp(source, flags);
+      return new RegExp(source, all);
     } catch {
-      return { test: () => true };
+      // the other way, or the server's
     }
   }
+  return undecided;
 }
 
-const has = (t, s) => (t.re ? t.re.test(s) : s.toLowerCase().includes(t.lower));
-const is = (t, s) => (t.re ? t.re.test(s) : s.toLowerCase() === t.lower);
+const undecided = { test: () => false };
 
+const has = (t, s) => (t.re ? s.length <= longest && t.re.test(s) : s.toLowerCase().includes(t.lower));
+const is = (t, s) => (t.re ? s.length <= longest && t.re.test(s) : s.toLowerCase() === t.lower);
+
+// matches reports whether a record is known here to have all the words. Where
+// this page cannot tell, what the server lets through says it.
 export function matches(terms, r) {
-  for (const t of terms) if (holds(t, r) === t.not) return false;
+  for (const t of terms) if (t.re === undecided || holds(t, r) === t.not) return false;
   return true;
 }
 

@@ -14,9 +14,12 @@ export class Rows {
     this.list = [];
     this.selected = -1;
     this.following = true;
+    this.left = 0; // rows that there were when the reader left the end
     this.height = 24;
     this.queued = false;
     this.top = 0;
+    this.seen = 0; // how high the box is, and where in it the rows begin
+    this.begin = 0;
     box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.space.addEventListener("click", (event) => {
       const row = event.target.closest("[data-index]");
@@ -28,29 +31,50 @@ export class Rows {
 
   measure() {
     this.height = parseFloat(getComputedStyle(this.box).getPropertyValue("--row")) || 24;
-    for (const row of this.pool) row.shown = null;
-    this.draw();
+    this.seen = this.box.clientHeight;
+    this.begin = this.space.offsetTop;
+    for (const row of this.pool) row.index = -1;
+    this.refresh();
   }
 
   // scrolled notices when the reader leaves the end or comes back to it. What we
   // scrolled ourselves is no wish of the reader.
   scrolled() {
-    const end = this.box.scrollHeight - this.box.clientHeight;
-    if (Math.abs(this.box.scrollTop - this.top) > 1) this.following = this.box.scrollTop >= end - 2;
-    this.top = this.box.scrollTop;
+    const { scrollTop } = this.box;
+    if (Math.abs(scrollTop - this.top) <= 1) return;
+    this.setFollowing(scrollTop >= this.box.scrollHeight - this.seen - 2);
+    this.top = scrollTop;
     this.changed?.();
     this.draw();
   }
 
-  // show replaces the list. Of one that lost records at the front, dropped says
-  // how many, so that what is read stays where it is.
-  show(list, dropped = 0) {
+  // show replaces the list, which is to be painted in the next frame.
+  show(list) {
     this.list = list;
-    if (!dropped) return this.draw();
-    this.selected = Math.max(-1, this.selected - dropped);
-    this.box.scrollTop = this.top = Math.max(0, this.box.scrollTop - dropped * this.height);
-    this.paint(); // at once, since the rows have to move with the box
+    if (this.left > list.length) this.left = list.length;
+    this.draw();
   }
+
+  // showNow replaces the list and paints it. Of one that lost records at the front,
+  // dropped says how many, so that what is read stays where it is.
+  showNow(list, dropped) {
+    this.list = list;
+    if (this.left > list.length) this.left = list.length;
+    if (dropped) {
+      this.selected = Math.max(-1, this.selected - dropped);
+      this.left = Math.max(0, this.left - dropped);
+      if (!this.following) this.box.scrollTop = this.top = Math.max(0, this.box.scrollTop - dropped * this.height);
+    }
+    this.paint();
+  }
+
+  setFollowing(on) {
+    if (this.following && !on) this.left = this.list.length;
+    this.following = on;
+  }
+
+  // unseen is how many rows came since the reader left the end.
+  get unseen() { return this.following ? 0 : this.list.length - this.left; }
 
   refresh() {
     for (const row of this.pool) row.shown = null;
@@ -60,101 +84,116 @@ export class Rows {
   draw() {
     if (this.queued) return;
     this.queued = true;
-    requestAnimationFrame(() => {
-      this.queued = false;
-      this.paint();
-    });
+    requestAnimationFrame(() => this.queued && this.paint());
   }
 
+  // paint reads nothing of the layout before all is written, and then once, since
+  // the browser lays out anew for each reading that follows a change.
   paint() {
+    this.queued = false;
     const { box, list, height } = this;
     const total = list.length * height;
+    const end = Math.max(0, this.begin + total - this.seen);
+    const top = this.following ? end : Math.min(end, box.scrollTop);
+    const first = Math.max(0, Math.floor(top / height) - (this.following ? spare / 2 : spare));
+    const last = Math.min(list.length, Math.ceil((top + this.seen) / height) + spare);
     if (this.total !== total) {
       this.total = total;
       this.space.style.height = total + "px";
       box.setAttribute("aria-rowcount", list.length + 1);
     }
-    if (this.following) {
-      box.scrollTop = box.scrollHeight;
-      this.top = box.scrollTop;
-    }
-    const first = Math.max(0, Math.floor(box.scrollTop / height) - spare);
-    const last = Math.min(list.length, Math.ceil((box.scrollTop + box.clientHeight) / height) + spare);
-    const needed = Math.ceil(box.clientHeight / height) + 2 * spare + 2;
+    const needed = Math.ceil(this.seen / height) + 2 * spare + 2;
     while (this.pool.length < needed) this.add();
     const size = this.pool.length;
     for (let i = 0; i < size; i++) {
       // A record keeps its element while the list grows at the end.
       const index = first + ((i - (first % size) + size) % size);
       const row = this.pool[i];
-      if (index >= last) {
-        row.element.hidden = true;
-        row.shown = null;
-        continue;
-      }
-      this.fill(row, list[index], index);
+      if (index < last) this.fill(row, list[index], index);
+      else this.empty(row);
     }
     const active = this.selected >= first && this.selected < last ? this.pool.find((row) => row.index === this.selected && row.shown) : null;
     if (active) box.setAttribute("aria-activedescendant", active.element.id);
     else box.removeAttribute("aria-activedescendant");
+    if (this.following) {
+      box.scrollTop = end;
+      this.top = box.scrollTop;
+    }
   }
 
   add() {
     const element = document.createElement("div");
     element.className = "row";
     element.id = "row-" + this.pool.length;
+    element.hidden = true;
     element.setAttribute("role", "row");
+    const text = (parent) => parent.appendChild(document.createTextNode(""));
     const cells = {};
     for (const name of ["time", "level", "origin", "logger", "message"]) {
       const cell = document.createElement("span");
       cell.className = name;
       cell.setAttribute("role", "gridcell");
       element.append(cell);
-      cells[name] = cell;
+      if (name !== "message") cells[name] = text(cell);
+      else {
+        const attrs = document.createElement("span");
+        attrs.className = "attrs";
+        cell.append(document.createElement("span"), attrs);
+        cells.text = text(cell.firstChild);
+        cells.attrs = text(attrs);
+      }
     }
-    cells.text = document.createElement("span");
-    cells.attrs = document.createElement("span");
-    cells.attrs.className = "attrs";
-    cells.message.append(cells.text, cells.attrs);
     this.space.append(element);
-    this.pool.push({ element, cells, shown: null, index: -1 });
+    this.pool.push({ element, cells, hidden: true, shown: null, index: -1, selected: null, gap: false, level: null });
   }
 
+  empty(row) {
+    if (!row.hidden) row.element.hidden = true;
+    row.hidden = true;
+    row.shown = null;
+  }
+
+  // fill writes what differs: most records have the level and the logger of the
+  // one that had the row before.
   fill(row, r, index) {
     const { element, cells } = row;
-    if (row.index !== index || row.shown !== r) {
-      element.style.transform = `translateY(${index * this.height}px)`;
+    if (row.index !== index) {
+      row.index = index;
+      element.style.top = index * this.height + "px";
       element.dataset.index = index;
       element.setAttribute("aria-rowindex", index + 2);
-      row.index = index;
     }
     const selected = index === this.selected;
     if (row.selected !== selected) {
       row.selected = selected;
       element.setAttribute("aria-selected", selected);
     }
-    if (row.shown === r && !r.ago) return;
+    if (row.shown === r) return;
     row.shown = r;
-    element.hidden = false;
-    if (r.gap) {
-      element.className = "row gap";
+    if (row.hidden) element.hidden = row.hidden = false;
+    const isGap = Boolean(r.gap);
+    if (row.gap !== isGap) {
+      row.gap = isGap;
+      element.classList.toggle("gap", isGap);
+    }
+    if (isGap) {
       delete element.dataset.seq;
       delete element.dataset.level;
-      for (const name of ["time", "level", "origin", "logger"]) cells[name].textContent = "";
-      cells.text.textContent = r.m;
-      cells.attrs.textContent = "";
+      row.level = null;
+      for (const name in cells) write(cells[name], name === "text" ? r.m : "");
       return;
     }
-    const level = chips[r.chip];
-    element.className = "row";
     element.dataset.seq = r.s;
-    element.dataset.level = level;
-    cells.time.textContent = this.time(r);
-    cells.level.textContent = levelText(r.l);
-    cells.origin.textContent = r.h || r.p ? (r.h || "") + (r.p ? "/" + r.p : "") : "";
-    cells.logger.textContent = r.n || "";
-    cells.text.textContent = line(r.m);
-    cells.attrs.textContent = r.a && r.a.length ? attrsText(r) : "";
+    if (row.level !== r.chip) {
+      row.level = r.chip;
+      element.dataset.level = chips[r.chip];
+    }
+    write(cells.time, this.time(r));
+    write(cells.level, levelText(r.l));
+    write(cells.origin, r.h || r.p ? (r.h || "") + (r.p ? "/" + r.p : "") : "");
+    write(cells.logger, r.n || "");
+    write(cells.text, line(r.m));
+    write(cells.attrs, r.a && r.a.length ? attrsText(r) : "");
   }
 
   goTo(index, select = true) {
@@ -164,20 +203,35 @@ export class Rows {
     const top = index * height;
     const seen = box.clientHeight - this.space.offsetTop;
     if (top < box.scrollTop || top + height > box.scrollTop + seen) {
-      this.following = false;
+      this.setFollowing(false);
       box.scrollTop = this.top = Math.max(0, top - seen / 2);
     } else if (index < this.list.length - 1) {
-      this.following = false;
+      this.setFollowing(false);
     }
     this.changed?.();
     this.draw();
   }
 
-  follow() {
-    this.following = true;
-    this.changed?.();
-    this.draw();
+  // centre scrolls the row to the middle. What is too far for the box as it is
+  // is made room for first.
+  centre(index) {
+    this.setFollowing(false);
+    this.paint();
+    this.box.scrollTop = this.top = Math.max(0, (index + 0.5) * this.height - this.box.clientHeight / 2);
+    this.paint();
   }
+
+  // follow paints at once: a scroll event on its way would otherwise be taken for
+  // the reader's wish to leave the end again.
+  follow() {
+    this.setFollowing(true);
+    this.paint();
+    this.changed?.();
+  }
+}
+
+function write(node, text) {
+  if (node.data !== text) node.data = text;
 }
 
 export function levelText(level) {

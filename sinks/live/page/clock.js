@@ -1,0 +1,38 @@
+// Times as people read them: local, UTC, or how long ago.
+
+export const clock = { mode: "local" };
+
+const two = (n) => String(n).padStart(2, "0");
+
+export function timeOfDay(ms, withSeconds) {
+  const d = new Date(ms);
+  const [h, m, s] = clock.mode === "utc" ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds()] : [d.getHours(), d.getMinutes(), d.getSeconds()];
+  return two(h) + ":" + two(m) + (withSeconds ? ":" + two(s) : "");
+}
+
+export function date(ms) {
+  const d = new Date(ms);
+  return clock.mode === "utc" ? d.toISOString().slice(0, 10) : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+}
+
+export function dateAndTime(ms) {
+  return date(ms) + " " + timeOfDay(ms, true) + "." + milliseconds(ms);
+}
+
+const milliseconds = (ms) => String(((Math.floor(ms) % 1000) + 1000) % 1000).padStart(3, "0");
+
+// rowTime is what stands in a row.
+export function rowTime(r) {
+  if (!r.t) return "";
+  if (clock.mode === "ago") return ago(r.ms);
+  return timeOfDay(r.ms, true) + "." + milliseconds(r.ms);
+}
+
+export function ago(ms) {
+  const s = Math.round((Date.now() - ms) / 1000);
+  if (s < 0) return "ahead";
+  if (s < 1) return "now";
+  if (s < 60) return s + " s ago";
+  if (s < 3600) return Math.floor(s / 60) + " min ago";
+  return s < 86400 ? Math.floor(s / 3600) + " h ago" : Math.floor(s / 86400) + " d ago";
+}
