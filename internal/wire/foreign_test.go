@@ -191,6 +191,23 @@ func TestRead_readsText(t *testing.T) {
 	}
 }
 
+func TestReadText_readsWhatPythonWrites(t *testing.T) {
+	local := time.Date(2026, 1, 1, 0, 0, 4, 123e6, time.Local)
+	zulu := time.Date(2026, 1, 1, 0, 0, 4, 0, time.UTC)
+	for line, want := range map[string]time.Time{
+		"2026-01-01 00:00:04,123 - name - ERROR - msg": local,
+		"2026-01-01T00:00:04.123 ERROR msg":            local,
+		"2026-01-01T00:00:04Z ERROR msg":               zulu,
+		"2026-01-01T01:00:04+01:00 ERROR msg":          zulu,
+		"2026-01-01 ERROR msg":                         {},
+	} {
+		r := wire.ReadText([]byte(line))
+		if r.Level != slog.LevelError || !r.Time.Equal(want) || r.Message != line {
+			t.Errorf("%q became %v at %v: %q", line, r.Level, r.Time, r.Message)
+		}
+	}
+}
+
 func TestReadJSON_refusesWhatIsNoObject(t *testing.T) {
 	for _, line := range []string{``, `7`, `[]`, `"{}"`, `{"a":1`, `{"a":1}}`, `{"a":01}`, `{"a":tru}`, `{"a":[1,]}`, `{"a":{"b":}}`, `{a:1}`, `{"a":nan}`,
 		`{"a":"` + "\n" + `"}`, `{"a":"\x"}`, `{"a":"\ud8"}`, `{"a":-}`, "{" + strings.Repeat(`"a":1,`, 5000) + `"b":1}`} {

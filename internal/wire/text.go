@@ -12,7 +12,9 @@ import (
 // level and message; all other pairs become string attributes under their whole
 // keys. Of any other line the message is the line; its level is the one after
 // level=, else the first word among the first five that names one in any case,
-// brackets and punctuation aside, else Info. Then the time is zero.
+// brackets and punctuation aside, else Info; its time is the one it begins with,
+// such as 2026-01-01 00:00:04,123 or 2026-01-01T00:00:04Z, in local time if no
+// zone is named as Python writes it, and else zero.
 func ReadText(line []byte) slog.Record {
 	text := validUTF8(strings.TrimRight(string(line), "\r\n"))
 	if f, ok := pairs(text); ok && f.index("level", isLevelName) >= 0 && f.index("msg", isString) >= 0 {
@@ -22,7 +24,7 @@ func ReadText(line []byte) slog.Record {
 		r.AddAttrs(f...)
 		return r
 	}
-	return slog.NewRecord(time.Time{}, levelIn(text), text, 0)
+	return slog.NewRecord(timeIn(text), levelIn(text), text, 0)
 }
 
 // pairs reads a line of key=value with quotes where needed.
@@ -75,7 +77,11 @@ func levelIn(line string) slog.Level {
 	}
 	n := 0
 	for field := range strings.FieldsSeq(line) {
-		if level, ok := parseLevel(strings.Trim(field, around)); ok {
+		name := strings.Trim(field, around)
+		if name == "" { // such as the dashes between Python's fields
+			continue
+		}
+		if level, ok := parseLevel(name); ok {
 			return level
 		}
 		if n++; n == 5 {
@@ -83,4 +89,18 @@ func levelIn(line string) slog.Level {
 		}
 	}
 	return slog.LevelInfo
+}
+
+// timeIn returns the time that the line begins with, zero if there is none.
+func timeIn(line string) time.Time {
+	date, rest, _ := strings.Cut(line, " ")
+	clock, _, _ := strings.Cut(rest, " ")
+	for _, text := range []string{date, date + "T" + clock} {
+		for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05"} {
+			if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+				return t
+			}
+		}
+	}
+	return time.Time{}
 }
