@@ -1,0 +1,16 @@
+package redis
+
+import goredis "github.com/redis/go-redis/v9"
+
+// Advance is position.advance, with IDs as text.
+func Advance(last string, index int64, entries []goredis.XMessage, limit int64, info *goredis.XInfoStream) (newLast string, newIndex int64, reason string, missed int64) {
+	p := position{idOf(last), index}
+	l := p.advance(entries, limit, info)
+	return p.last.String(), p.index, l.reason, l.missed
+}
+
+// Claimed reads an answer to XAUTOCLAIM.
+var Claimed = claimed
+
+// BootOf returns the id in the records of the handler.
+func BootOf(h *Handler) string { return h.core.boot }
