@@ -1,0 +1,388 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/slogworks/slogworks/internal/nearest"
+)
+
+const (
+	// maxDocument is how long a document may be. A pipeline of a thousand
+	// handlers is a tenth of it.
+	maxDocument = 1 << 20
+
+	// maxDepth is how deep values may be nested. Handlers need six.
+	maxDepth = 32
+
+	// maxHandlers and maxLoggers keep what is done for each pair of them short.
+	maxHandlers, maxLoggers = 1000, 5000
+)
+
+// byteOrderMark is what some editors put in front.
+const byteOrderMark = "\ufeff"
+
+// Parse reads a document, YAML or JSON. The error is Mistakes: all that can be
+// known to be wrong without opening anything, in the order of lines, the first
+// 100 of them. Parse builds nothing and opens nothing that the document names.
+//
+// A document may have 1 MiB, 32 levels, 1,000 handlers and 5,000 loggers. What
+// it has beside version: 1 the package comment shows.
+func Parse(data []byte, opts *Options) (*Document, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Registry == nil {
+		o.Registry = NewRegistry()
+	}
+	o.Env = slices.Clone(o.Env)
+	found := &findings{file: o.File}
+	written := read(data, found)
+	if written == nil || written.form == broken {
+		return nil, found.err()
+	}
+	p := &parser{decoder: decoder{found: found, registry: o.Registry}, doc: &Document{options: o, written: written, byName: map[string]*declaration{}, ruleOf: map[string]int{}}}
+	p.parse()
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	p.doc.options.keep = nil // or each document would hold all that were before it
+	return p.doc, nil
+}
+
+// read returns nil or a broken node if there is nothing to go on with.
+func read(data []byte, found *findings) *node {
+	if len(data) > maxDocument {
+		found.add(0, "", "the document has %d bytes and may have %d", len(data), maxDocument)
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	if line, message := unreadable(data); message != "" {
+		found.add(line, "", "%s", message)
+		return nil
+	}
+	braced := bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	if braced && json.Valid(data) {
+		return readJSON(data, found)
+	}
+	before := len(found.mistakes)
+	n := readYAML(data, found)
+	if n == nil && braced && len(found.mistakes) > before && bytes.Contains(data, []byte(`"`)) {
+		// It was meant to be JSON, whatever YAML makes of it.
+		found.mistakes = found.mistakes[:before]
+		line, message := jsonError(data)
+		found.add(line, "", "%s", message)
+	}
+	return n
+}
+
+// unreadable returns where and why data is no text.
+func unreadable(data []byte) (line int, message string) {
+	line = 1
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, "not UTF-8"
+		case r == '\n':
+			line++
+		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85:
+			return line, fmt.Sprintf("the control character %U is not for documents", r)
+		}
+		at += size
+	}
+	return 0, ""
+}
+
+// registered are kinds for sinks of this module that a program has to register:
+// their modules are for those only who want them.
+var registered = []string{"mail", "redis"}
+
+// parser checks a document.
+type parser struct {
+	decoder
+	doc  *Document
+	uses []reference // of the handler that is being read
+	// nameless is set if a mistake keeps the names of handlers from being known.
+	nameless bool
+}
+
+func (p *parser) parse() {
+	p.refer = func(n *node, path string) {
+		p.uses = append(p.uses, reference{n.text, n, path})
+	}
+	root := p.resolve()
+	p.doc.resolved = root
+	if root.form != object {
+		p.wrong(root, "", "a mapping with version, handlers and root")
+		return
+	}
+	known := []string{"version", "handlers", "root", "loggers"}
+	meant := p.keys(root, "", "key", known)
+	p.nameless = meant["handlers"]
+	switch version := root.at("version"); {
+	case version == nil && meant["version"]:
+	case version == nil:
+		p.found.add(root.line, "version", "is missing: write version: 1")
+	case version.form != number || version.text != "1":
+		p.wrong(version, "version", "1")
+	}
+	p.handlers(root.at("handlers"))
+	rules := p.routes(root, meant["root"])
+	p.graph(rules)
+}
+
+func (p *parser) handlers(n *node) {
+	if n == nil {
+		return
+	}
+	if n.form != object {
+		p.wrong(n, "handlers", "a mapping of names")
+		p.nameless = true
+		return
+	}
+	if len(n.keys) > maxHandlers {
+		p.nameless = true
+		p.found.add(n.line, "handlers", "are %d, and there may be %d", len(n.keys), maxHandlers)
+		return
+	}
+	for _, key := range n.keys {
+		p.handler(key)
+	}
+	p.files()
+}
+
+// files finds files that two handlers would write to: each would rotate what the
+// other has open.
+func (p *parser) files() {
+	by := map[string]*declaration{}
+	for _, d := range p.doc.handlers {
+		if d.kind == nil || d.kind.options.typ != reflect.TypeFor[fileOptions]() {
+			continue
+		}
+		n := d.node.at("path")
+		if n == nil || n.form != text || n.text == "" {
+			continue
+		}
+		path := filepath.Clean(n.text)
+		if other := by[path]; other != nil {
+			p.found.add(n.line, join(d.path(), "path"), "is the file of %s", other.path())
+			continue
+		}
+		by[path] = d
+	}
+}
+
+func (p *parser) handler(key entry) {
+	n, path := key.value, join("handlers", key.name)
+	d := &declaration{name: key.name, line: key.line, node: n}
+	p.doc.handlers = append(p.doc.handlers, d)
+	p.doc.byName[d.name] = d
+	if key.name == "" {
+		p.found.add(key.line, path, "a handler needs a name")
+	}
+	if n.form != object {
+		p.wrong(n, path, "a mapping with a kind")
+		return
+	}
+	kindNode := n.at("kind")
+	if kindNode == nil {
+		asIs := []string{"kind"}
+		for _, name := range fromDictConfig {
+			asIs = append(asIs, name)
+		}
+		if n.at("class") == nil {
+			p.found.add(key.line, path, "needs kind")
+		}
+		for _, k := range n.keys {
+			p.dictConfig(k, path, asIs)
+		}
+		p.mention(n)
+		return
+	}
+	name, ok := p.text(kindNode, join(path, "kind"))
+	if !ok {
+		p.mention(n)
+		return
+	}
+	if d.kind = p.registry.kind(name); d.kind == nil {
+		if slices.Contains(registered, name) {
+			p.found.add(kindNode.line, join(path, "kind"), "unknown kind %q: is not registered in this program; see config.Register", name)
+		} else {
+			p.unknown(kindNode, join(path, "kind"), "kind", p.registry.kindNames())
+		}
+		p.mention(n)
+		return
+	}
+	if floor := n.at("level"); floor != nil && d.kind.floor {
+		if l, ok := p.level(floor, join(path, "level")); ok {
+			d.level = &l
+		}
+	}
+	p.uses = nil
+	p.optionsOf(d)
+	d.uses = p.uses
+}
+
+// optionsOf reads the options of a handler as its kind has them.
+func (d *decoder) optionsOf(h *declaration) reflect.Value {
+	opts := reflect.New(h.kind.options.typ).Elem()
+	taken := []string{"kind"}
+	if h.kind.floor {
+		taken = append(taken, "level") // which the floor is
+	}
+	d.options(h.node, opts, h.kind.options.options, h.path(), taken...)
+	return opts
+}
+
+// routes reads root and loggers and returns where they name handlers.
+func (p *parser) routes(root *node, misspelt bool) []reference {
+	p.uses = nil
+	if n := root.at("root"); n == nil && !misspelt {
+		p.found.add(root.line, "root", "is missing: write root: {to: [NAME]}, or to: [] for none")
+	} else if n != nil {
+		p.doc.root = p.rule(n, "", "root")
+	}
+	if n := root.at("loggers"); n != nil {
+		if n.form != object {
+			p.wrong(n, "loggers", "a mapping of names")
+		}
+		if len(n.keys) > maxLoggers {
+			p.found.add(n.line, "loggers", "are %d, and there may be %d", len(n.keys), maxLoggers)
+			return p.uses
+		}
+		for _, key := range n.keys {
+			path := join("loggers", key.name)
+			if key.name == "" {
+				p.found.add(key.line, path, "the logger without a name is root")
+				continue
+			}
+			p.doc.ruleOf[key.name] = len(p.doc.loggers)
+			p.doc.loggers = append(p.doc.loggers, p.rule(key.value, key.name, path))
+		}
+	}
+	return p.uses
+}
+
+func (p *parser) rule(n *node, logger, path string) rule {
+	r := rule{logger: logger, bubble: true}
+	if n.form != object {
+		p.wrong(n, path, "a mapping with level and to")
+		return r
+	}
+	known := []string{"level", "to"}
+	if logger != "" {
+		known = append(known, "bubble")
+	}
+	meant := p.keys(n, path, "key", known)
+	if level := n.at("level"); level != nil {
+		if l, ok := p.level(level, join(path, "level")); ok {
+			r.level = &l
+		}
+	}
+	to := n.at("to")
+	switch {
+	case to != nil && logger == "" && to.form == list && len(to.items) == 0:
+	case to != nil:
+		r.to = p.names(to, join(path, "to"))
+	case logger == "" && !meant["to"]:
+		p.found.add(n.line, path, "needs to: a list of handlers, or [] for none")
+	}
+	if bubble := n.at("bubble"); bubble != nil && logger != "" {
+		if bubble.form != truth {
+			p.wrong(bubble, join(path, "bubble"), "true or false")
+		} else if r.bubble = bubble.text == "true"; !r.bubble && to == nil {
+			p.found.add(bubble.line, join(path, "bubble"), "keeps the records from every handler: say where they go by to")
+		}
+	}
+	return r
+}
+
+// graph checks what is named: that it is there, leads back to nothing that
+// names it, and that nothing is left over.
+func (p *parser) graph(rules []reference) {
+	names := make([]string, len(p.doc.handlers))
+	used := map[string]bool{}
+	refs := slices.Clone(rules)
+	for i, d := range p.doc.handlers {
+		names[i] = d.name
+		refs = append(refs, d.uses...)
+	}
+	for _, r := range refs {
+		used[r.name] = true
+		if p.doc.byName[r.name] == nil {
+			if p.nameless {
+				continue
+			}
+			if p.found.full() {
+				return
+			}
+			p.unknown(r.node, r.path, "handler", names)
+			p.mentions(nearest.Of(r.name, names))
+		}
+	}
+	for _, n := range p.found.repeated {
+		p.mention(n)
+	}
+	for _, d := range p.doc.handlers {
+		if !used[d.name] && !p.mentioned[d.name] {
+			p.found.add(d.line, d.path(), "nothing sends it records: name it in a to, or remove it")
+		}
+	}
+	p.cycles()
+}
+
+// mention takes the texts in n for names of handlers that are used: n is part of
+// a mistake, and that one mistake is not to become two.
+func (d *decoder) mention(n *node) {
+	if n.form == text {
+		d.mentions(n.text)
+	}
+	for _, item := range n.items {
+		d.mention(item)
+	}
+	for _, key := range n.keys {
+		d.mention(key.value)
+	}
+}
+
+func (d *decoder) mentions(name string) {
+	if d.mentioned == nil {
+		d.mentioned = map[string]bool{}
+	}
+	d.mentioned[name] = true
+}
+
+// cycles finds handlers that lead back to themselves, each cycle once.
+func (p *parser) cycles() {
+	done := map[string]bool{}
+	var way []string
+	var visit func(d *declaration)
+	visit = func(d *declaration) {
+		way = append(way, d.name)
+		for _, r := range d.uses {
+			if at := slices.Index(way, r.name); at >= 0 {
+				circle := append(slices.Clone(way[at:]), r.name)
+				p.found.add(r.node.line, r.path, "leads back to itself: %s", strings.Join(circle, " → "))
+				continue
+			}
+			if next := p.doc.byName[r.name]; next != nil && !done[next.name] {
+				visit(next)
+			}
+		}
+		way = way[:len(way)-1]
+		done[d.name] = true
+	}
+	for _, d := range p.doc.handlers {
+		if !done[d.name] {
+			visit(d)
+		}
+	}
+}
