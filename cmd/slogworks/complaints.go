@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slogworks/slogworks/sinks/socket"
+	"github.com/slogworks/slogworks/internal/intake"
 )
 
 // maxComplaints is how many lines about errors are written in a second.
@@ -44,13 +44,17 @@ func (c *complaints) tell(err error) {
 		return
 	}
 	c.written++
-	var refusal *socket.Refusal
-	text := err.Error()
+	text := inOneLine(err.Error())
+	var refusal intake.Refused
 	if errors.As(err, &refusal) {
-		text = fmt.Sprintf("refused %s %s: %s", refusal.Peer, refusal.Reason, refusal.Detail)
-		if refusal.Peer == "" {
-			text = fmt.Sprintf("refused %s: %s", refusal.Reason, refusal.Detail)
+		peer, reason, detail := refusal.Refused()
+		if peer != "" {
+			peer += " "
 		}
+		if detail != "" {
+			detail = ": " + detail
+		}
+		text = "refused " + peer + reason + detail
 	}
 	fmt.Fprintf(c.w, "%s: %s\n", c.name, oneLine(text))
 }
@@ -83,6 +87,9 @@ func (c *complaints) stop() {
 	}
 	c.tellMore()
 }
+
+// inOneLine makes one line of a text that has several on purpose.
+func inOneLine(text string) string { return oneLine(strings.ReplaceAll(text, "\n", "; ")) }
 
 // oneLine keeps a text, which may quote what somebody sent, on its line.
 func oneLine(text string) string {

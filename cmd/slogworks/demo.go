@@ -17,12 +17,12 @@ import (
 
 const demoHelp = `Usage: slogworks demo [flags]
 
-Runs a little shop, an HTTP service with a few customers of its own, and sends
-its records to the console on stderr, to a file, and the errors by mail. Those
-of level debug are in the file; the console has them of requests that fail or
-take long. The mail goes to nobody but is printed on stdout when the demo ends.
-The addresses to visit and the place of the file come first on stdout; what was
-written to each of the three comes last.
+Runs a little shop, an HTTP service with a few customers of its own, and shows
+its records on a page in the browser and on the console on stderr, those of level
+debug only of requests that fail or take long. All of them are in a file, and the
+errors go out by mail, to nobody; it is printed on stdout when the demo ends.
+The addresses to visit come first on stdout, that of the page before all; what
+was written to each of the four comes last.
 
 Flags:
 `
@@ -35,11 +35,8 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var lasts time.Duration
 	address := "127.0.0.1:0"
 	flags := newFlags(demoHelp)
-	flags.Func("for", "end after the `DURATION`, such as 10s (default: until Ctrl-C)", func(text string) (err error) {
-		lasts, err = parseDuration(text)
-		return err
-	})
-	flags.Func("http", "serve at `HOST:PORT`, which must be of this machine alone (default 127.0.0.1:0, any free port)", func(text string) error {
+	durationFlag(flags, &lasts, "for", "end after the `DURATION`, such as 10s (default: until Ctrl-C)")
+	flags.Func("http", "serve the page at `HOST:PORT`, which must be of this machine alone (default 127.0.0.1:0, any free port)", func(text string) error {
 		address = text
 		return checkLoopback(text)
 	})
@@ -51,9 +48,16 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 
-	listener, err := net.Listen("tcp", address)
+	pageListener, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("%w; --http 127.0.0.1:0 takes any free port", err)
+	}
+	defer pageListener.Close()
+	// The shop has a port of its own, so that what it answers is not of the same
+	// origin as the page of its log.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
 	}
 	defer listener.Close()
 	place, err := makeDir(*dir)
@@ -68,7 +72,20 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w; --dir names another directory", err)
 	}
 
-	url := fmt.Sprintf("http://%v/", listener.Addr())
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	p := newPage(pipeline.hub, pageListener, nil, func(error) {}) // it is about what browsers do
+	p.serve(fail)
+	err = demoShop(ctx, listener, p, pipeline, lasts, stdout)
+	err = errors.Join(listenerErrorIn(ctx), err, pipeline.finish(stdout))
+	drain, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	p.shutdown(drain)
+	return err
+}
+
+// demoShop says what there is to see and runs the shop.
+func demoShop(ctx context.Context, l net.Listener, p *page, pipeline *pipeline, lasts time.Duration, stdout io.Writer) error {
 	end := "Ctrl-C ends it"
 	if lasts > 0 {
 		end = fmt.Sprintf("It ends after %v, or with Ctrl-C", lasts)
@@ -76,22 +93,25 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, lasts, errors.New("its time is over"))
 		defer cancel()
 	}
-	if _, err := fmt.Fprintf(stdout, demoStart, url, pipeline.file.Name(), end); err != nil {
-		return errors.Join(err, pipeline.finish(stdout))
+	host, _, _ := net.SplitHostPort(p.listener.Addr().String()) // as package net made it
+	url := fmt.Sprintf("http://%v/", l.Addr())
+	if _, err := fmt.Fprintf(stdout, demoStart, p.url(host), url, pipeline.file.Name(), end); err != nil {
+		return err
 	}
-	err = serve(ctx, listener, url, slog.New(pipeline.records), pipeline.scopes)
-	return errors.Join(err, pipeline.finish(stdout))
+	return serve(ctx, l, url, slog.New(pipeline.records), pipeline.scopes)
 }
 
-const demoStart = `slogworks demo: service %[1]s
-Its records go to the console on stderr, those of level debug only if their
-request fails or takes long, and all of them as JSON to
-  %[2]s
+const demoStart = `slogworks demo: page %[1]s
+Open it: the log of a shop. GET /broken fails every few seconds. Click its record,
+then the + at its request_id, and there is all that led to it, debug records too.
+Requests that work leave theirs only in
+  %[3]s
+slogworks demo: service %[2]s
 Be a customer too:
-  curl %[1]s
-  curl -d '{"item":"tea","quantity":2}' %[1]sorders
-  curl %[1]sbroken
-%[3]s.
+  curl %[2]s
+  curl -d '{"item":"tea","quantity":2}' %[2]sorders
+  curl %[2]sbroken
+%[4]s.
 `
 
 // serve runs the shop until ctx is done and then lets requests that are under

@@ -19,12 +19,14 @@ import (
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/rotate"
 	"github.com/slogworks/slogworks/sinks/console"
+	"github.com/slogworks/slogworks/sinks/live"
 )
 
 // pipeline is what the demo's records go through.
 type pipeline struct {
 	records slog.Handler
 	scopes  *fingerscrossed.Handler
+	hub     *live.Hub
 	file    *rotate.File
 	letters *buffer.Handler
 	box     *mailbox
@@ -35,9 +37,9 @@ const slow = 200 * time.Millisecond
 
 // newPipeline builds a pipeline: programs read all records from the file, which
 // a queue keeps from slowing down the shop; people read those that matter on the
-// screen, and all of a request that failed or took long; and somebody else gets
-// the errors by mail, all in one. Report gets the errors that a slog.Logger
-// ignores.
+// screen and the page, and all of a request that failed or took long; and somebody
+// else gets the errors by mail, all in one. Report gets the errors that a
+// slog.Logger ignores.
 func newPipeline(screen io.Writer, dir string, report func(error)) (p *pipeline, err error) {
 	p = new(pipeline)
 	defer func() {
@@ -75,8 +77,11 @@ func newPipeline(screen io.Writer, dir string, report func(error)) (p *pipeline,
 		return nil, err
 	}
 
+	p.hub = live.New(&live.Options{Title: "slogworks demo", Process: "shop"})
 	p.scopes = fingerscrossed.New(
-		console.New(screen, &console.Options{Level: slog.LevelDebug}),
+		fanout.New(
+			console.New(screen, &console.Options{Level: slog.LevelDebug}),
+			slogworks.Private(p.hub.Handler(slog.LevelDebug))), // ends with its page, after all else
 		&fingerscrossed.Options{Slow: slow, OnError: report})
 	programs := queue.New(
 		rotate.NewHandler(p.file, func(w io.Writer) slog.Handler {
@@ -112,32 +117,33 @@ func (p *pipeline) finish(stdout io.Writer) error {
 	err := errors.Join(sent.Err, slogworks.Shutdown(ctx, p.records))
 	mails := p.box.close()
 
-	var summary string
+	var mail, file, console string
 	for _, content := range mails {
 		subject, text, err := plainText(content)
 		if err != nil {
 			return fmt.Errorf("mail cannot be read: %w", err)
 		}
-		summary += fmt.Sprintf("\nThe mail: %s\n\n%s\n", subject, text)
+		mail += fmt.Sprintf("\nThe mail: %s\n\n%s\n", subject, text)
 	}
 	var lost, unneeded uint64
-	for _, account := range slogworks.Books(p.records) {
+	page := p.hub.Account()
+	for _, account := range append(slogworks.Books(p.records), page) {
 		dropped := account.Accepted - account.Delivered
 		switch account.Stage {
-		case "fingerscrossed": // what leads to the console alone, which counts failures too
+		case "fingerscrossed": // what leads to the console and the page, which count failures too
 			unneeded = account.Dropped["discarded"]
 			dropped -= unneeded + account.Dropped["failed"]
 		case "console":
-			summary += fmt.Sprintf("console %s discarded=%d\n", counts(account.Delivered, dropped), unneeded)
+			console = fmt.Sprintf("console %s discarded=%d\n", counts(account.Delivered, dropped), unneeded)
 		case "queue": // what leads to the file alone, which counts failures too
-			summary += fmt.Sprintf("file %s path=%s\n", counts(p.file.Stats().Records, dropped), p.file.Name())
+			file = fmt.Sprintf("file %s path=%s\n", counts(p.file.Stats().Records, dropped), p.file.Name())
 		case "rotate":
 			continue
 		}
 		lost += dropped
 	}
-	summary += fmt.Sprintf("mail sent=%d records=%d\n", len(mails), sent.Records)
-	_, printErr := io.WriteString(stdout, summary)
+	_, printErr := fmt.Fprintf(stdout, "%s%s%spage %s\nmail sent=%d records=%d\n",
+		mail, file, console, counts(page.Delivered, page.Accepted-page.Delivered), len(mails), sent.Records)
 	if err = errors.Join(err, printErr); err == nil && lost > 0 {
 		err = &lostError{lost}
 	}

@@ -19,12 +19,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slogworks/slogworks"
 )
 
 var (
-	startLine = regexp.MustCompile(`^slogworks demo: service (http://127\.0\.0\.1:\d+/)\n`)
+	pageLine  = regexp.MustCompile(`^slogworks demo: page (http://127\.0\.0\.1:\d+/)\?token=(\S+)\n`)
+	startLine = regexp.MustCompile(`(?m)^slogworks demo: service (http://127\.0\.0\.1:\d+/)$`)
 	fileLine  = regexp.MustCompile(`(?m)^file written=(\d+) path=(.+)$`)
 	lineCount = regexp.MustCompile(`(?m)^console written=(\d+) discarded=\d+$`)
+	pageCount = regexp.MustCompile(`(?m)^page written=(\d+)$`)
 	mailLine  = regexp.MustCompile(`(?m)^mail sent=(\d+) records=(\d+)$`)
 )
 
@@ -65,9 +69,13 @@ func (s *session) end() int {
 func checkSummary(t *testing.T, stdout, stderr string) []map[string]any {
 	t.Helper()
 	file, lines, mails := fileLine.FindStringSubmatch(stdout), lineCount.FindStringSubmatch(stdout), mailLine.FindStringSubmatch(stdout)
-	if file == nil || lines == nil || mails == nil ||
-		!strings.HasSuffix(stdout, file[0]+"\n"+lines[0]+"\n"+mails[0]+"\n") {
+	page := pageCount.FindStringSubmatch(stdout)
+	if file == nil || lines == nil || page == nil || mails == nil ||
+		!strings.HasSuffix(stdout, file[0]+"\n"+lines[0]+"\n"+page[0]+"\n"+mails[0]+"\n") {
 		t.Fatalf("stdout does not end with a line per sink:\n%s", stdout)
+	}
+	if page[1] != lines[1] {
+		t.Errorf("the page has %s records, the console %s", page[1], lines[1])
 	}
 	if got := strconv.Itoa(strings.Count(stderr, "\n")); got != lines[1] {
 		t.Errorf("%s lines on the console; the summary says %s", got, lines[1])
@@ -120,10 +128,16 @@ func TestDemo_endsWhenItsTimeIsOver(t *testing.T) {
 	}
 	url := startLine.FindStringSubmatch(stdout)
 	if url == nil {
-		t.Fatalf("no URL first:\n%s", stdout)
+		t.Fatalf("no URL:\n%s", stdout)
 	}
-	if _, err := http.Get(url[1]); err == nil {
-		t.Error("the service still answers")
+	page := pageLine.FindStringSubmatch(stdout)
+	if page == nil {
+		t.Fatalf("the page is not named first:\n%s", stdout)
+	}
+	for _, url := range []string{url[1], page[1]} {
+		if _, err := http.Get(url); err == nil {
+			t.Errorf("%s still answers", url)
+		}
 	}
 }
 
@@ -173,6 +187,8 @@ func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
 		t.Errorf("the inside of a failure is shown to everyone: %s", answer)
 	}
 	do("DELETE", "orders/1", "", 404)
+	page := pageLine.FindStringSubmatch(s.stdout.String())
+	shown := asked(t, page[1], page[2], "download?format=text")
 
 	if code := s.end(); code != 0 {
 		t.Errorf("exit %d; want 0", code)
@@ -206,6 +222,9 @@ func TestDemo_servesOthersThanItsCustomers(t *testing.T) {
 		t.Errorf("the console does not show the error:\n%s", s.stderr.String())
 	}
 	checkStories(t, s.stderr.String())
+	if story := stories(shown); len(story) == 0 || !slices.Equal(story, stories(s.stderr.String())[:len(story)]) {
+		t.Errorf("the page shows\n%q\nthe console\n%q", story, stories(s.stderr.String()))
+	}
 	if sent := mailLine.FindStringSubmatch(s.stdout.String()); sent[1] != "1" || !strings.Contains(s.stdout.String(), "\nThe mail: ERROR http request") {
 		t.Errorf("there is no mail of the errors:\n%s", s.stdout.String())
 	}
@@ -236,6 +255,37 @@ func checkStories(t *testing.T, console string) {
 	if len(told) < 2 {
 		t.Errorf("the console has the debug records of %d requests; want two or more:\n%s", len(told), console)
 	}
+}
+
+// stories returns the request ids of the debug records in a log, in their order.
+func stories(log string) (ids []string) {
+	for line := range strings.Lines(log) {
+		if id := requestID.FindStringSubmatch(line); id != nil && regexp.MustCompile(` DBG | level=DEBUG `).MatchString(line) {
+			ids = append(ids, id[1])
+		}
+	}
+	return ids
+}
+
+// asked returns what a page answers.
+func asked(t *testing.T, url, token, path string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: anyServer}}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 200 {
+		t.Fatalf("%s: %s, %v: %s", path, response.Status, err, body)
+	}
+	return string(body)
 }
 
 func TestDemo_finishesRequestsUnderWay(t *testing.T) {
@@ -276,6 +326,28 @@ func TestDemo_finishesRequestsUnderWay(t *testing.T) {
 	records := checkSummary(t, s.stdout.String(), s.stderr.String())
 	if access(records, "test", "POST", "/orders", 201) != "INFO" {
 		t.Error("the last request is not in the log")
+	}
+}
+
+func TestDemo_showsThePageToTheEnd(t *testing.T) {
+	s := start(t, "-dir", t.TempDir())
+	page := pageLine.FindStringSubmatch(s.stdout.String())
+	r, err := http.NewRequestWithContext(t.Context(), "GET", page[1]+"events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+page[2])
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if code := s.end(); code != 0 {
+		t.Errorf("exit %d; want 0", code)
+	}
+	events, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(events), "shop opened") || !strings.Contains(string(events), "shop closing") {
+		t.Errorf("%v, the page got:\n%s", err, events)
 	}
 }
 
@@ -376,7 +448,7 @@ func TestPipeline_countsRecordsTheFileLost(t *testing.T) {
 	if err := p.finish(&stdout); !errors.As(err, &lost) || lost.records != 1 {
 		t.Errorf("finish returned %v; want one lost record", err)
 	}
-	if want := "file written=0 lost=1 path=" + filepath.Join(dir, "demo.log") + "\nconsole written=1 discarded=0\nmail sent=0 records=0\n"; stdout.String() != want {
+	if want := "file written=0 lost=1 path=" + filepath.Join(dir, "demo.log") + "\nconsole written=1 discarded=0\npage written=1\nmail sent=0 records=0\n"; stdout.String() != want {
 		t.Errorf("got summary:\n%swant:\n%s", stdout.String(), want)
 	}
 	if len(reported) != 1 || !errors.Is(reported[0], os.ErrClosed) {
@@ -395,7 +467,10 @@ func TestPipeline_sendsWhatWasLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	slog.New(first.records).Error("disk is on fire", "disk", "sda")
-	first.abandon()
+	if err := slogworks.Shutdown(t.Context(), first.records); err != nil { // and no mail is sent
+		t.Error(err)
+	}
+	first.box.close()
 
 	second, err := newPipeline(&stderr, dir, report)
 	if err != nil {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,27 +8,68 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// endpoint is an address to listen at, as it is given on the command line.
-type endpoint struct {
-	scheme  string // tcp, tls, udp, unix or unixgram
-	address string // HOST:PORT or a path
+// scheme is a kind of endpoint.
+type scheme struct {
+	name    string
+	network string // of package net
+	isTLS   bool
+	hasPath bool // HOST:PORT is followed by one
+
+	// receive returns what reads the records that arrive there.
+	receive func(e endpoint, s *intakeSettings) receiver
 }
 
-func (e endpoint) String() string { return e.scheme + "://" + e.address }
+// schemes are all that can be listened at.
+var schemes = []scheme{
+	{name: "tcp", network: "tcp", receive: socketReceiver},
+	{name: "tls", network: "tcp", receive: socketReceiver, isTLS: true},
+	{name: "udp", network: "udp", receive: socketReceiver},
+	{name: "unix", network: "unix", receive: socketReceiver},
+	{name: "unixgram", network: "unixgram", receive: socketReceiver},
+	{name: "syslog+udp", network: "udp", receive: syslogReceiver},
+	{name: "syslog+tcp", network: "tcp", receive: syslogReceiver},
+	{name: "syslog+unixgram", network: "unixgram", receive: syslogReceiver},
+	{name: "http", network: "tcp", receive: httpReceiver, hasPath: true},
+}
+
+func schemeNames() []string {
+	names := make([]string, len(schemes))
+	for i, s := range schemes {
+		names[i] = s.name
+	}
+	return names
+}
+
+// endpoint is an address to listen at, as it is given on the command line.
+type endpoint struct {
+	scheme
+	address string // HOST:PORT or the path of a socket
+	path    string // if the scheme has one
+}
+
+func (e endpoint) String() string { return e.name + "://" + e.address + e.path }
 
 // isStream reports whether connections are accepted there.
-func (e endpoint) isStream() bool { return e.scheme != "udp" && e.scheme != "unixgram" }
+func (e endpoint) isStream() bool { return e.network == "tcp" || e.network == "unix" }
+
+// isSocketFile reports whether the address is a path.
+func (e endpoint) isSocketFile() bool { return strings.HasPrefix(e.network, "unix") }
 
 // isLocal reports whether only this machine can reach it.
-func (e endpoint) isLocal() bool {
-	if e.scheme == "unix" || e.scheme == "unixgram" {
-		return true
-	}
-	host, _, _ := net.SplitHostPort(e.address) // parseEndpoint has seen to that
+func (e endpoint) isLocal() bool { return e.isSocketFile() || isLocalAddress(e.address) }
+
+// isLocalAddress reports whether only this machine can reach HOST:PORT.
+func isLocalAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && isLocalHost(host)
+}
+
+func isLocalHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
@@ -42,25 +81,52 @@ func parseEndpoint(text string) (endpoint, error) {
 	if err != nil || u.Scheme == "" {
 		return endpoint{}, errors.New("not a URL " + example)
 	}
-	e := endpoint{scheme: u.Scheme, address: u.Host}
-	switch u.Scheme {
-	case "tcp", "tls", "udp":
-		host, port, err := net.SplitHostPort(u.Host)
-		if err != nil || host == "" || u.Path != "" {
-			return endpoint{}, fmt.Errorf("not %s://HOST:PORT, %s", u.Scheme, example)
-		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return endpoint{}, fmt.Errorf("port %q is not a number from 0 to 65535", port)
-		}
-	case "unix", "unixgram":
-		if e.address = u.Path; u.Host != "" || e.address == "" {
-			return endpoint{}, fmt.Errorf("not %s:///PATH, %s", u.Scheme, example)
-		}
-	default:
-		known := []string{"tcp", "tls", "udp", "unix", "unixgram"}
-		return endpoint{}, fmt.Errorf("unknown scheme %q%s", u.Scheme, hint(u.Scheme, known))
+	i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == u.Scheme })
+	if i < 0 {
+		return endpoint{}, fmt.Errorf("unknown scheme %q%s", u.Scheme, hint(u.Scheme, schemeNames()))
 	}
-	return e, nil
+	e := endpoint{scheme: schemes[i], address: u.Host, path: u.Path}
+	if e.isSocketFile() {
+		if e.address, e.path = u.Path, ""; u.Host != "" || e.address == "" {
+			return endpoint{}, fmt.Errorf("not %s:///PATH, %s", e.name, example)
+		}
+		return e, nil
+	}
+	if e.hasPath {
+		if checkAddress(u.Host) != nil || e.path == "" {
+			return endpoint{}, fmt.Errorf("not %s://HOST:PORT/PATH, such as %[1]s://127.0.0.1:9021/log", e.name)
+		}
+		return e, nil
+	}
+	host, _, err := net.SplitHostPort(u.Host)
+	if err != nil || host == "" || u.Path != "" {
+		return endpoint{}, fmt.Errorf("not %s://HOST:PORT, %s", e.name, example)
+	}
+	return e, checkAddress(u.Host)
+}
+
+// checkAddress accepts HOST:PORT.
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("not HOST:PORT, such as 127.0.0.1:0")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not a number from 0 to 65535", port)
+	}
+	return nil
+}
+
+// checkLoopback accepts HOST:PORT where only this machine can reach it.
+func checkLoopback(address string) error {
+	if err := checkAddress(address); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(address) // checkAddress has seen to that
+	if !isLocalHost(host) {
+		return fmt.Errorf("host %q is not this machine alone; use 127.0.0.1, [::1] or localhost", host)
+	}
+	return nil
 }
 
 // listener is what an endpoint has become: one of the two is set.
@@ -72,21 +138,17 @@ type listener struct {
 
 // listen opens the endpoint.
 func (e endpoint) listen() (l listener, err error) {
-	network := e.scheme
-	switch e.scheme {
-	case "tls":
-		network = "tcp"
-	case "unix", "unixgram":
-		if err := removeStale(e.address, network); err != nil {
+	if e.isSocketFile() {
+		if err := removeStale(e.address, e.network); err != nil {
 			return l, err
 		}
 	}
 	l.endpoint = e
 	if e.isStream() {
-		if l.stream, err = net.Listen(network, e.address); err == nil {
+		if l.stream, err = net.Listen(e.network, e.address); err == nil {
 			l.address = l.stream.Addr().String()
 		}
-	} else if l.packets, err = net.ListenPacket(network, e.address); err == nil {
+	} else if l.packets, err = net.ListenPacket(e.network, e.address); err == nil {
 		l.address = l.packets.LocalAddr().String()
 	}
 	return l, err
@@ -119,69 +181,4 @@ func removeStale(path, network string) error {
 		return fmt.Errorf("%s is in use", path)
 	}
 	return os.Remove(path)
-}
-
-// parseSize reads a number of bytes: 1048576, 64KiB, 100MB.
-func parseSize(text string) (int64, error) {
-	digits := strings.TrimRight(text, "BbKkMmGgIi")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 {
-		return 0, errors.New("not a size such as 1048576, 64KiB or 100MB")
-	}
-	units := map[string]int64{
-		"": 1, "b": 1,
-		"kb": 1e3, "mb": 1e6, "gb": 1e9,
-		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
-	}
-	unit, ok := units[strings.ToLower(text[len(digits):])]
-	if !ok || n > (1<<62)/unit {
-		return 0, errors.New("not a size such as 1048576, 64KiB or 100MB")
-	}
-	return n * unit, nil
-}
-
-// serverTLS returns the configuration for the files, nil if there are none.
-// Clients need a certificate of the authority if one is given.
-func serverTLS(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
-	if certFile == "" && keyFile == "" && clientCAFile == "" {
-		return nil, nil
-	}
-	if certFile == "" || keyFile == "" {
-		return nil, usagef("--tls-cert and --tls-key are needed together")
-	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}}
-	if clientCAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(clientCAFile)
-	if err != nil {
-		return nil, err
-	}
-	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", clientCAFile)
-	}
-	config.ClientAuth = tls.RequireAndVerifyClientCert
-	return config, nil
-}
-
-// readToken returns the token: what is in the file if there is one, or else in
-// the environment.
-func readToken(file string) (string, error) {
-	if file == "" {
-		return os.Getenv("SLOGWORKS_TOKEN"), nil
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(content))
-	if token == "" {
-		return "", fmt.Errorf("%s has no token", file)
-	}
-	return token, nil
 }

@@ -1,17 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math"
-	"net"
-	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/nearest"
+	"github.com/slogworks/slogworks/internal/units"
 )
 
 // errHelp is returned after help was asked for and printed.
@@ -64,6 +63,32 @@ func (f *flagSet) parse(args []string, stdout io.Writer) error {
 	return usagef("%v", err)
 }
 
+// parseMixed is parse for a command whose flags may also stand behind arguments,
+// which it returns. What follows -- is an argument, whatever it looks like.
+func (f *flagSet) parseMixed(args []string, stdout io.Writer) (rest []string, err error) {
+	for {
+		if err := f.parse(args, stdout); err != nil {
+			return nil, err
+		}
+		read := len(args) - f.NArg()
+		if f.NArg() == 0 || read > 0 && args[read-1] == "--" {
+			return append(rest, f.Args()...), nil
+		}
+		rest = append(rest, f.Arg(0))
+		args = f.Args()[1:]
+	}
+}
+
+// given returns which of the flags were given.
+func (f *flagSet) given(names ...string) (given []string) {
+	f.Visit(func(known *flag.Flag) {
+		if slices.Contains(names, known.Name) {
+			given = append(given, known.Name)
+		}
+	})
+	return given
+}
+
 // noArgs returns a usageError if anything is left after the flags.
 func (f *flagSet) noArgs() error {
 	if f.NArg() > 0 {
@@ -75,85 +100,42 @@ func (f *flagSet) noArgs() error {
 // hint returns what to add to the complaint that name is unknown: the name that
 // it may be a slip of, and if it is too far from all, what there is.
 func hint(name string, known []string) string {
-	best, nearest := math.MaxInt, ""
-	for _, k := range known {
-		d := distance(name, k)
-		if d <= max(len(name), len(k))/3 && d < best {
-			best, nearest = d, k
-		}
+	if meant := nearest.Of(name, known); meant != "" {
+		return fmt.Sprintf(" (did you mean %s?)", meant)
 	}
-	switch {
-	case nearest != "":
-		return fmt.Sprintf(" (did you mean %s?)", nearest)
-	case len(known) > 0:
+	if len(known) > 0 {
 		return fmt.Sprintf(" (there is %s)", strings.Join(known, ", "))
 	}
 	return ""
 }
 
-// distance counts the letters to add, drop or change, and the neighbours to
-// swap, that make b of a: the optimal string alignment distance.
-func distance(a, b string) int {
-	above, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := last[j]
-			if a[i] != b[j] {
-				changed++
-			}
-			row[j+1] = min(changed, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], above[j-1]+1)
-			}
+var errNotPositive = errors.New("not more than 0")
+
+func sizeFlag(flags *flagSet, to *int64, name, usage string) {
+	flags.Func(name, usage, func(text string) (err error) {
+		if *to, err = units.Size(text); err == nil && *to == 0 {
+			err = errNotPositive
 		}
-		above, last = last, row
-	}
-	return last[len(b)]
+		return err
+	})
 }
 
-// parseDuration reads what time.ParseDuration does, and days before it: 7d,
-// 1d12h. It refuses what is not more than 0.
-func parseDuration(text string) (time.Duration, error) {
-	const day = 24 * time.Hour
-	notOne := errors.New("not a duration such as 10s, 1h30m or 7d")
-
-	var total time.Duration
-	if days, rest, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16) // 179 years, far from overflow
-		if err != nil {
-			return 0, notOne
+// listFlag is a flag that may be repeated.
+func listFlag(flags *flagSet, to *[]string, name, usage string) {
+	flags.Func(name, usage, func(text string) error {
+		if text == "" {
+			return errors.New("empty")
 		}
-		total, text = time.Duration(n)*day, cmp.Or(rest, "0s")
-	}
-	rest, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, notOne
-	}
-	if total += rest; total <= 0 {
-		return 0, errors.New("not more than 0")
-	}
-	return total, nil
-}
-
-// checkLoopback accepts HOST:PORT where only this machine can reach it.
-func checkLoopback(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return errors.New("not HOST:PORT, such as 127.0.0.1:0")
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("port %q is not a number from 0 to 65535", port)
-	}
-	if strings.EqualFold(host, "localhost") {
+		*to = append(*to, text)
 		return nil
-	}
-	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-		return fmt.Errorf("host %q is not this machine alone; use 127.0.0.1, [::1] or localhost", host)
-	}
-	return nil
+	})
+}
+
+func durationFlag(flags *flagSet, to *time.Duration, name, usage string) {
+	flags.Func(name, usage, func(text string) (err error) {
+		if *to, err = units.Duration(text); err == nil && *to <= 0 {
+			err = errNotPositive
+		}
+		return err
+	})
 }

@@ -9,34 +9,54 @@ import (
 	"github.com/slogworks/slogworks/buffer"
 )
 
-const mailHelp = `Usage: slogworks mail COMMAND [flags]
+const mailHelp = `Usage: slogworks mail COMMAND
 
 Commands:
-  status DIRECTORY   say what waits in the spool of a mail buffer
+  status DIRECTORY      say what waits in the spool of a mail buffer
+  flush --config FILE   send what waits, if it is time to
 
-It prints one line: how many records wait for a mail, how many are in mails that
-were refused for good, since when the oldest waits, and when a mail that could
-not be delivered is tried again; - stands for none. It changes nothing.
+slogworks mail COMMAND -h tells more about one.
 `
 
-// mailCommand looks into a spool.
-func mailCommand(_ context.Context, args []string, stdout, _ io.Writer) error {
+const mailStatusHelp = `Usage: slogworks mail status DIRECTORY
+
+Prints one line: how many records wait for a mail, how many are in mails that were
+refused for good, since when the oldest waits, and when a mail that could not be
+delivered is tried again; - stands for none. It changes nothing.
+`
+
+// mailCommand looks into a spool, or empties it.
+func mailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := newFlags(mailHelp)
 	if err := flags.parse(args, stdout); err != nil {
 		return err
 	}
-	known := []string{"status"}
+	known := []string{"flush", "status"}
+	if flags.NArg() == 0 {
+		return usagef("no command%s", hint("", known))
+	}
+	switch name, rest := flags.Arg(0), flags.Args()[1:]; name {
+	case "flush":
+		return mailFlush(ctx, rest, stdout)
+	case "status":
+		return mailStatus(rest, stdout)
+	default:
+		return usagef("unknown command %q%s", name, hint(name, known))
+	}
+}
+
+func mailStatus(args []string, stdout io.Writer) error {
+	flags := newFlags(mailStatusHelp)
+	if err := flags.parse(args, stdout); err != nil {
+		return err
+	}
 	switch {
 	case flags.NArg() == 0:
-		return usagef("no command%s", hint("", known))
-	case flags.Arg(0) != "status":
-		return usagef("unknown command %q%s", flags.Arg(0), hint(flags.Arg(0), known))
-	case flags.NArg() == 1:
 		return usagef("no directory: name the spool, such as /var/spool/shop")
-	case flags.NArg() > 2:
-		return usagef("unexpected argument %q", flags.Arg(2))
+	case flags.NArg() > 1:
+		return usagef("unexpected argument %q", flags.Arg(1))
 	}
-	info, err := buffer.Inspect(flags.Arg(1))
+	info, err := buffer.Inspect(flags.Arg(0))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -31,16 +33,24 @@ func main() {
 	os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM cancels. The
-// second one ends the program, whatever it is still busy with.
+// sameWish is for how long after the first signal others mean the same: timeout
+// of coreutils, for one, signals the program and then its group.
+var sameWish = time.Second
+
+// interruptible returns a context that the first SIGINT or SIGTERM cancels. One
+// that comes later ends the program, whatever it is still busy with.
 func interruptible() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		cancel(fmt.Errorf("received %v", <-signals))
-		<-signals
-		os.Exit(exitInterrupted)
+		for first := time.Now(); ; {
+			<-signals
+			if time.Since(first) >= sameWish {
+				os.Exit(exitInterrupted)
+			}
+		}
 	}()
 	return ctx
 }
@@ -54,9 +64,12 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"config", "check documents, print their schema", configCommand},
 		{"demo", "run a small service and watch its records", demo},
-		{"mail", "look into the spool of a mail buffer", mailCommand},
-		{"receive", "write records from the network to a file", receive},
+		{"live", "show the log of many processes in the browser", runLive},
+		{"mail", "look into the spool of a mail buffer, or empty it", mailCommand},
+		{"pipe", "put lines through the pipeline of a document", runPipe},
+		{"receive", "write records from the network to a file, or through a document", receive},
 		{"version", "print the version", version},
 	}
 }
@@ -67,9 +80,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	name, err := dispatch(ctx, args, stdout, stderr)
 	var usage *usageError
 	var lost *lostError
+	var told *toldError
 	switch {
 	case err == nil, errors.Is(err, errHelp):
 		return exitDone
+	case errors.As(err, &told):
+		return told.exit
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "%s: %v; see %[1]s -h\n", name, err)
 		return exitUsage
@@ -77,9 +93,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return exitLost
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	tellLines(stderr, name, err)
 	return exitFailed
 }
+
+// tellLines writes an error that may have several lines.
+func tellLines(stderr io.Writer, name string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// toldError ends a command that has said on stderr why.
+type toldError struct{ exit int }
+
+func (e *toldError) Error() string { return "see above" }
 
 // dispatch runs the command that args name, and says who is to be blamed for
 // the error: the program or one of its commands.

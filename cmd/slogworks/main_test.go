@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"os/signal"
 	"regexp"
 	"runtime"
 	"strings"
@@ -48,6 +50,7 @@ func runArgs(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // leavesNoGoroutine fails the test if it ends with more goroutines than now.
 func leavesNoGoroutine(t *testing.T) {
 	t.Helper()
+	listensForSignals()
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() {
 		if !eventually(func() bool { return runtime.NumGoroutine() <= before }) {
@@ -56,6 +59,13 @@ func leavesNoGoroutine(t *testing.T) {
 		}
 	})
 }
+
+// listensForSignals starts the goroutine that package signal keeps for ever.
+var listensForSignals = sync.OnceFunc(func() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	signal.Stop(signals)
+})
 
 // eventually reports whether what it asks for comes true in time.
 func eventually(ask func() bool) bool {
@@ -73,11 +83,11 @@ func TestRun_mistakesAreUsageErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, `slogworks: no command (there is demo, mail, receive, version); see slogworks -h`},
+		{nil, `slogworks: no command (there is config, demo, live, mail, pipe, receive, version); see slogworks -h`},
 		{[]string{"demmo"}, `slogworks: unknown command "demmo" (did you mean demo?); see slogworks -h`},
 		{[]string{"dmeo", "-for", "1s"}, `slogworks: unknown command "dmeo" (did you mean demo?); see slogworks -h`},
 		{[]string{"vresion"}, `slogworks: unknown command "vresion" (did you mean version?); see slogworks -h`},
-		{[]string{"frobnicate"}, `slogworks: unknown command "frobnicate" (there is demo, mail, receive, version); see slogworks -h`},
+		{[]string{"frobnicate"}, `slogworks: unknown command "frobnicate" (there is config, demo, live, mail, pipe, receive, version); see slogworks -h`},
 		{[]string{"--verbose"}, `slogworks: unknown flag -verbose; see slogworks -h`},
 		{[]string{"demo", "--htpp", "x"}, `slogworks demo: unknown flag -htpp (did you mean -http?); see slogworks demo -h`},
 		{[]string{"demo", "-fro=1s"}, `slogworks demo: unknown flag -fro (did you mean -for?); see slogworks demo -h`},
@@ -112,6 +122,16 @@ func TestRun_helpGoesToStdout(t *testing.T) {
 		{[]string{"--help"}, []string{"Usage: slogworks COMMAND"}},
 		{[]string{"demo", "-h"}, []string{"Usage: slogworks demo", "\n  -for DURATION\n", "\n  -http HOST:PORT\n", "\n  -dir DIRECTORY\n"}},
 		{[]string{"demo", "-for", "1s", "--help"}, []string{"Usage: slogworks demo"}},
+		{[]string{"live", "-h"}, []string{"Usage: slogworks live", "\n  -http HOST:PORT\n", "\n  -listen URL\n", "\n  -lines N\n"}},
+		{[]string{"live", "-h"}, []string{"\n  -redis URL\n", "\n  -channel NAME\n", "\n  -stream KEY\n"}},
+		{[]string{"pipe", "-h"}, []string{"Usage: slogworks pipe --config FILE", "\n  -config FILE\n", "\n  -watch DURATION\n", "\n  -admin HOST:PORT\n", "\n  -env NAME\n", "\n  -token-file FILE\n"}},
+		{[]string{"receive", "-h"}, []string{"Usage: slogworks receive", "\n  -config FILE\n", "\n  -watch DURATION\n", "\n  -admin HOST:PORT\n"}},
+		{[]string{"config", "-h"}, []string{"Usage: slogworks config COMMAND", "check FILE...", "schema "}},
+		{[]string{"config", "check", "-h"}, []string{"Usage: slogworks config check", "\n  -env NAME\n"}},
+		{[]string{"config", "schema", "-h"}, []string{"Usage: slogworks config schema"}},
+		{[]string{"mail", "-h"}, []string{"Usage: slogworks mail COMMAND", "status DIRECTORY", "flush --config FILE"}},
+		{[]string{"mail", "status", "-h"}, []string{"Usage: slogworks mail status DIRECTORY"}},
+		{[]string{"mail", "flush", "-h"}, []string{"Usage: slogworks mail flush", "\n  -config FILE\n", "\n  -handler NAME\n", "\n  -now\n", "\n  -env NAME\n"}},
 		{[]string{"version", "--h"}, []string{"Usage: slogworks version"}},
 	}
 	for _, tt := range tests {
@@ -130,7 +150,7 @@ func TestRun_helpGoesToStdout(t *testing.T) {
 }
 
 func TestRun_failsIfStdoutDoes(t *testing.T) {
-	for _, args := range [][]string{{"-h"}, {"version"}, {"demo", "-h"}, {"demo", "-dir", t.TempDir()}} {
+	for _, args := range [][]string{{"-h"}, {"version"}, {"demo", "-h"}, {"config", "schema"}, {"demo", "-dir", t.TempDir()}, {"live", "-http", "127.0.0.1:0"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			leavesNoGoroutine(t)
 			var stderr output
@@ -155,35 +175,6 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestParseDuration(t *testing.T) {
-	tests := []struct {
-		text string
-		want time.Duration // 0 is an error
-	}{
-		{"300ms", 300 * time.Millisecond},
-		{"1h30m", 90 * time.Minute},
-		{"7d", 7 * 24 * time.Hour},
-		{"1d12h", 36 * time.Hour},
-		{"65535d", 65535 * 24 * time.Hour},
-		{"65536d", 0},
-		{"0", 0},
-		{"0d", 0},
-		{"-1s", 0},
-		{"-1d", 0},
-		{"d", 0},
-		{"10", 0},
-		{"1d2", 0},
-		{"1h1d", 0},
-		{"", 0},
-	}
-	for _, tt := range tests {
-		got, err := parseDuration(tt.text)
-		if got != tt.want || (err == nil) != (tt.want > 0) {
-			t.Errorf("parseDuration(%q) = %v, %v; want %v", tt.text, got, err, tt.want)
-		}
-	}
-}
-
 func TestCheckLoopback(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "127.1.2.3:80", "[::1]:0", "localhost:65535", "LOCALHOST:1"} {
 		if err := checkLoopback(address); err != nil {
@@ -193,22 +184,6 @@ func TestCheckLoopback(t *testing.T) {
 	for _, address := range []string{"", ":0", "0.0.0.0:0", "[::]:0", "10.0.0.1:80", "example.com:80", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:-1", "127.0.0.1:", "localhost.example.com:80"} {
 		if checkLoopback(address) == nil {
 			t.Errorf("%s is accepted", address)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	tests := []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"demo", "demo", 0}, {"", "demo", 4}, {"demo", "", 4},
-		{"demmo", "demo", 1}, {"deo", "demo", 1}, {"dema", "demo", 1}, {"dmeo", "demo", 1},
-		{"kitten", "sitting", 3}, {"ca", "abc", 3},
-	}
-	for _, tt := range tests {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d; want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

@@ -7,53 +7,51 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"sync"
-	"time"
+	"os"
+	"path/filepath"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/sharedfile"
 	"github.com/slogworks/slogworks/levels"
 	"github.com/slogworks/slogworks/rotate"
-	"github.com/slogworks/slogworks/sinks/socket"
 )
 
 const receiveHelp = `Usage: slogworks receive [flags]
 
 Takes records from the network, of Go programs with sinks/socket and of Python
 programs with the handlers of its logging package, and writes them to one file
-that rotates, or to stdout.
+that rotates, or to stdout, or puts them through the pipeline that a document
+describes.
 
 SIGINT or SIGTERM ends it when everything that has arrived is written. The last
-line on stderr says what became of it all.
+line on stderr says what became of it all; the exit status is 3 if records were lost.
+There objects counts what Python programs sent in pickles that is no plain data, such
+as a Path: a record has a mark like "!refused pathlib.PosixPath" in its place.
 
 Flags:
 `
 
 // receiveFlags are what receive is told on the command line.
 type receiveFlags struct {
-	listen           []endpoint
-	file             string
-	text             bool
-	maxSize          int64
-	keep             int
-	daily, compress  bool
-	level            slog.Level
-	maxFrame         int64
-	maxConns         int
-	idle, frame      time.Duration
-	tokenFile        string
-	cert, key, caKey string
-	allowRemote      bool
+	serverFlags
+	documentFlags
+	file            string
+	text            bool
+	maxSize         int64
+	keep            int
+	daily, compress bool
+	level           slog.Level
 }
 
 func parseReceive(args []string, stdout io.Writer) (*receiveFlags, error) {
-	o := &receiveFlags{maxSize: 100 << 20, level: math.MinInt, maxFrame: 1 << 20, idle: 5 * time.Minute, frame: 30 * time.Second}
+	o := &receiveFlags{maxSize: 100 << 20, level: math.MinInt}
 	flags := newFlags(receiveHelp)
-	flags.Func("listen", "take records at the `URL`, of tcp, tls, udp, unix or unixgram; may be repeated (default tcp://127.0.0.1:9020)", func(text string) error {
-		e, err := parseEndpoint(text)
-		o.listen = append(o.listen, e)
-		return err
-	})
-	flags.StringVar(&o.file, "file", "", "append to the file `PATH` (default: stdout)")
+	o.serverFlags.add(flags, "tcp://127.0.0.1:9020")
+	o.documentFlags.add(flags)
+	flags.Lookup("config").Usage = "put records through the pipeline that a document describes, a `FILE`, instead of --file; see slogworks config -h"
+	flags.Lookup("tls-cert").Usage = "the server's certificate, a `FILE` in PEM, for tls:// and for an --admin that other machines can reach"
+	flags.Lookup("allow-remote").Usage = "listen where other machines can reach it without TLS and a token; --admin needs a token all the same"
+	flags.StringVar(&o.file, "file", "", "append to the file `PATH`, which is made with mode 0600 if it is missing, and its directories too (default: stdout)")
 	flags.Func("format", "write `json` or text, as slog's handlers do (default json)", func(text string) error {
 		if text != "json" && text != "text" {
 			return fmt.Errorf("unknown format%s", hint(text, []string{"json", "text"}))
@@ -69,160 +67,158 @@ func parseReceive(args []string, stdout io.Writer) (*receiveFlags, error) {
 		o.level, err = levels.Parse(text)
 		return err
 	})
-	sizeFlag(flags, &o.maxFrame, "max-frame", "refuse records of more than this `SIZE` (default 1MiB)")
-	flags.IntVar(&o.maxConns, "max-conns", 256, "have no more than `N` connections")
-	durationFlag(flags, &o.idle, "idle-timeout", "close connections that are silent for the `DURATION` (default 5m)")
-	durationFlag(flags, &o.frame, "frame-timeout", "refuse records that take longer than the `DURATION` to arrive (default 30s)")
-	flags.StringVar(&o.tokenFile, "token-file", "", "ask for the token in the `FILE` (default: that in SLOGWORKS_TOKEN, if any)")
-	flags.StringVar(&o.cert, "tls-cert", "", "the server's certificate, a `FILE` in PEM, for tls://")
-	flags.StringVar(&o.key, "tls-key", "", "its key, a `FILE` in PEM")
-	flags.StringVar(&o.caKey, "tls-client-ca", "", "ask clients for a certificate of the authority in the `FILE`")
-	flags.BoolVar(&o.allowRemote, "allow-remote", false, "listen where other machines can reach it without TLS and a token")
 	if err := flags.parse(args, stdout); err != nil {
 		return nil, err
 	}
 	if err := flags.noArgs(); err != nil {
 		return nil, err
 	}
-	if len(o.listen) == 0 {
-		o.listen = []endpoint{{"tcp", "127.0.0.1:9020"}}
+	if given := flags.given("max-size", "keep", "daily", "compress"); len(given) > 0 && o.file == "" && o.config == "" {
+		return nil, usagef("--%s needs --file", given[0])
 	}
-	const minFrame, frameLimit = 2 << 10, 16 << 20 // those of socket.Receiver
-	switch {
-	case o.maxFrame < minFrame || o.maxFrame >= frameLimit:
-		return nil, usagef("--max-frame is not from 2KiB to less than 16MiB")
-	case o.maxConns < 1:
-		return nil, usagef("--max-conns is not more than 0")
-	case o.keep < 1:
+	if err := o.checkConfig(flags); err != nil {
+		return nil, err
+	}
+	if len(o.listen) == 0 {
+		e, err := parseEndpoint("tcp://127.0.0.1:9020")
+		if err != nil {
+			return nil, err
+		}
+		o.listen = []endpoint{e}
+	}
+	if o.keep < 1 {
 		return nil, usagef("--keep is not more than 0")
 	}
-	return o, nil
+	if err := o.load(); err != nil {
+		return nil, err
+	}
+	return o, o.check(&o.accessFlags)
 }
 
-func sizeFlag(flags *flagSet, to *int64, name, usage string) {
-	flags.Func(name, usage, func(text string) (err error) {
-		*to, err = parseSize(text)
-		return err
-	})
+// checkConfig refuses flags that a document leaves nothing to say for, and those
+// that mean nothing without one.
+func (o *receiveFlags) checkConfig(flags *flagSet) error {
+	if o.config == "" {
+		if given := flags.given("env", "watch", "admin"); len(given) > 0 {
+			return usagef("--%s is about a document: it needs --config", given[0])
+		}
+		return nil
+	}
+	if given := flags.given("file", "format", "max-size", "keep", "daily", "compress", "level"); len(given) > 0 {
+		return usagef("--%s and --config together: say it in the document, or leave that out", given[0])
+	}
+	return nil
 }
 
-func durationFlag(flags *flagSet, to *time.Duration, name, usage string) {
-	flags.Func(name, usage, func(text string) (err error) {
-		*to, err = parseDuration(text)
-		return err
-	})
-}
-
-// receive writes records from the network to a file until ctx is done.
+// receive writes records from the network to a file, or puts them through the
+// pipeline of a document, until ctx is done.
 func receive(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseReceive(args, stdout)
 	if err != nil {
 		return err
 	}
-	token, err := readToken(o.tokenFile)
-	if err != nil {
-		return err
-	}
-	config, err := serverTLS(o.cert, o.key, o.caKey)
-	if err != nil {
-		return err
-	}
-	for _, e := range o.listen {
-		if e.scheme == "tls" && config == nil {
-			return usagef("--listen %s needs --tls-cert and --tls-key", e)
-		}
-		if !e.isLocal() && !o.allowRemote && (e.scheme != "tls" || token == "") {
-			return usagef("--listen %s can be reached by other machines: use tls:// and a token, or --allow-remote", e)
-		}
-	}
-
 	const name = "slogworks receive"
 	complaints := newComplaints(stderr, name)
 	defer complaints.stop()
-	out, err := o.open(stdout, complaints.tell)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	settings := &intakeSettings{serverFlags: &o.serverFlags, report: complaints.tell}
+	if o.config != "" {
+		d, err := o.documentFlags.open(ctx, name, stderr, complaints.tell)
+		if err != nil {
+			return err
+		}
+		settings.handler = d.manager.Handler()
+		in, err := settings.listen()
+		if err != nil {
+			return errors.Join(err, d.manager.Close())
+		}
+		if err := d.begin(ctx, &o.documentFlags, &o.accessFlags, fail); err != nil {
+			in.close()
+			return errors.Join(err, d.manager.Close())
+		}
+		in.serve(stderr, name, fail)
+		err = in.wait(ctx)
+		return d.end(complaints, in.total(), err)
+	}
+	release, err := o.claim()
 	if err != nil {
 		return err
 	}
-	listeners := make([]listener, 0, len(o.listen))
-	for _, e := range o.listen {
-		l, err := e.listen()
-		if err != nil {
-			for _, opened := range listeners {
-				opened.close()
-			}
-			return errors.Join(err, slogworks.Shutdown(context.Background(), out))
-		}
-		listeners = append(listeners, l)
+	defer release()
+	if settings.handler, err = o.open(stdout, complaints.tell); err != nil {
+		return err
 	}
-
-	ready := make([]*socket.Receiver, len(listeners))
-	receivers := map[bool]*socket.Receiver{} // by whether they talk TLS
-	for i, l := range listeners {
-		encrypted := l.scheme == "tls"
-		if receivers[encrypted] == nil {
-			receivers[encrypted] = &socket.Receiver{
-				Handler: out, Token: token, MaxFrame: int(o.maxFrame), MaxConns: o.maxConns,
-				IdleTimeout: o.idle, FrameTimeout: o.frame, OnError: complaints.tell,
-			}
-			if encrypted {
-				receivers[encrypted].TLS = config
-			}
-		}
-		ready[i] = receivers[encrypted]
+	in, err := settings.listen()
+	if err != nil {
+		return errors.Join(err, slogworks.Shutdown(context.Background(), settings.handler))
 	}
-
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	var serving sync.WaitGroup
-	for i, l := range listeners {
-		serving.Go(func() {
-			serve := func() error { return ready[i].Serve(l.stream) }
-			if l.packets != nil {
-				serve = func() error { return ready[i].ServePacket(l.packets) }
-			}
-			if err := serve(); !errors.Is(err, socket.ErrClosed) {
-				fail(&listenerError{err})
-			}
-		})
-		fmt.Fprintf(stderr, "%s: listening %s\n", name, l)
-	}
-	<-ctx.Done()
-
-	var failed *listenerError
-	if errors.As(context.Cause(ctx), &failed) {
-		err = failed
-	}
+	in.serve(stderr, name, fail)
+	err = in.wait(ctx)
 	drain, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	var total socket.Stats
-	for _, r := range receivers {
-		err = errors.Join(err, r.Shutdown(drain))
-	}
-	serving.Wait()
-	err = errors.Join(err, slogworks.Shutdown(drain, out))
-	for _, r := range receivers {
-		s := r.Stats()
-		total.Received += s.Received
-		total.Written += s.Written
-		total.Dropped += s.Dropped
-		total.Objects += s.Objects
-		total.Connections += s.Connections
-	}
+	err = errors.Join(err, slogworks.Shutdown(drain, settings.handler))
 	complaints.stop()
-	refused := total.Received - total.Written - total.Dropped
-	_, printErr := fmt.Fprintf(stderr, "%s: received=%d written=%d refused=%d objects=%d dropped=%d connections=%d\n",
-		name, total.Received, total.Written, refused, total.Objects, total.Dropped, total.Connections)
-	if err = errors.Join(err, printErr); err == nil && total.Dropped > 0 {
-		err = &lostError{total.Dropped}
-	}
-	return err
+	return sumUp(stderr, name, in.total(), err)
 }
 
-// listenerError says that nothing comes in any more.
-type listenerError struct{ err error }
+// sumUp writes the last line of a command, behind the error that has ended it if
+// there is one, and returns how it ended.
+func sumUp(stderr io.Writer, name string, total tally, err error) error {
+	exit := exitDone
+	switch {
+	case err != nil:
+		tellLines(stderr, name, err)
+		exit = exitFailed
+	case total.dropped > 0:
+		exit = exitLost
+	}
+	if _, err := fmt.Fprintf(stderr, "%s: %v\n", name, total); err != nil {
+		return err
+	}
+	if exit == exitDone {
+		return nil
+	}
+	return &toldError{exit}
+}
 
-func (e *listenerError) Error() string { return e.err.Error() }
-func (e *listenerError) Unwrap() error { return e.err }
+// claim keeps other receivers off the file, which two would rotate under each
+// other's hands, until release is called. The lock is on a file beside it, since
+// the file itself gets another name.
+func (o *receiveFlags) claim() (release func(), err error) {
+	info, err := os.Stat(o.file)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("--file %s is a directory; name a file in it", o.file)
+	case o.file == "" || err == nil && !info.Mode().IsRegular():
+		return func() {}, nil
+	}
+	path, err := filepath.Abs(o.file)
+	if err != nil {
+		return nil, err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	path = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".receive.lock")
+	lock := sharedfile.NewLock(path, 0)
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		lock.Close()
+		return nil, fmt.Errorf("%s is in use by another slogworks receive", o.file)
+	}
+	return func() {
+		os.Remove(path) // while it is locked: who waits for it looks whether it is still there
+		lock.Unlock()
+		lock.Close()
+	}, nil
+}
 
 // open returns what writes the records.
 func (o *receiveFlags) open(stdout io.Writer, report func(error)) (slog.Handler, error) {

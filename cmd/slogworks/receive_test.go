@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -113,6 +116,82 @@ func TestReceive_writesAFileAndASummary(t *testing.T) {
 	}
 }
 
+func TestReceive_hasItsFileAlone(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "made", "all.log")
+	args := []string{"--file", file, "--listen", "tcp://127.0.0.1:0"}
+	for range 2 { // the lock ends with the receiver
+		_, end := startReceive(t, io.Discard, args...)
+		code, _, stderr := runArgs(t, append([]string{"receive"}, args...)...)
+		if want := "slogworks receive: " + file + " is in use by another slogworks receive\n"; code != 1 || stderr != want {
+			t.Errorf("exit %d, stderr %q; want %q", code, stderr, want)
+		}
+		if code, stderr := end(); code != 0 {
+			t.Errorf("exit %d: %s", code, stderr)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if code, _, stderr := runArgs(t, "receive", "--file", dir); code != 1 || strings.Count(stderr, "is a directory") != 1 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestReceive_takesSyslogAndHTTP(t *testing.T) {
+	var stdout output
+	socketPath := filepath.Join(t.TempDir(), "log")
+	args := []string{"--listen", "syslog+udp://127.0.0.1:0", "--listen", "syslog+tcp://127.0.0.1:0", "--listen", "http://127.0.0.1:0/log"}
+	if runtime.GOOS != "windows" {
+		args = append(args, "--listen", "syslog+unixgram://"+socketPath)
+	}
+	urls, end := startReceive(t, &stdout, args...)
+	dial := func(network, url string) net.Conn {
+		t.Helper()
+		_, address, _ := strings.Cut(url, "://")
+		conn, err := net.Dial(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	conns := []net.Conn{dial("udp", urls[0]), dial("tcp", urls[1])}
+	if len(urls) > 3 {
+		conns = append(conns, dial("unixgram", urls[3]))
+	}
+	for _, conn := range conns {
+		if _, err := io.WriteString(conn, "<11>by "+conn.RemoteAddr().Network()+"\n"); err != nil {
+			t.Error(err)
+		}
+		conn.Close()
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, post := range []struct {
+		url    string
+		status int
+	}{{urls[2], 204}, {urls[2] + "/elsewhere", 404}} {
+		response, err := client.Post(post.url, "application/json", strings.NewReader(`{"level":"error","msg":"by http"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != post.status {
+			t.Errorf("%s: %s", post.url, response.Status)
+		}
+	}
+	if !eventually(func() bool { return strings.Count(stdout.String(), `"level":"ERROR"`) == len(urls) }) {
+		t.Errorf("not all is there:\n%s", stdout.String())
+	}
+	code, stderr := end()
+	summary := fmt.Sprintf("slogworks receive: received=%d written=%d refused=1 objects=0 dropped=0 connections=3\n", len(urls)+1, len(urls))
+	if code != 0 || !strings.HasSuffix(stderr, summary) {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if !regexp.MustCompile(`(?m)^slogworks receive: refused 127\.0\.0\.1:\d+ bad-path: .+$`).MatchString(stderr) {
+		t.Errorf("the refusal is not told like others:\n%s", stderr)
+	}
+}
+
 func TestReceive_writesTextToStdout(t *testing.T) {
 	var stdout output
 	urls, end := startReceive(t, &stdout, "--format", "text", "--level", "warn", "--listen", "tcp://127.0.0.1:0")
@@ -163,12 +242,19 @@ func TestReceive_mistakesAreUsageErrors(t *testing.T) {
 		{"--listen tcp://127.0.0.1:x", "not a URL"},
 		{"--listen unix://x", "unix:///PATH"},
 		{"--listen tcp://0.0.0.0:0", "--allow-remote"},
+		{"--listen http://127.0.0.1:0", "http://HOST:PORT/PATH"},
+		{"--listen syslog+unixgram://x", "syslog+unixgram:///PATH"},
+		{"--max-size 0", "not more than 0"},
 		{"--listen tls://127.0.0.1:0", "--tls-cert"},
 		{"--tls-cert x", "--tls-key"},
 		{"--max-size 10XB", "not a size"},
 		{"--max-frame 16MiB", "--max-frame"},
 		{"--max-conns 0", "--max-conns"},
-		{"--keep 0", "--keep"},
+		{"--keep 0 --file x", "--keep is not"},
+		{"--keep 3", "--keep needs --file"},
+		{"--compress", "--compress needs --file"},
+		{"--daily", "--daily needs --file"},
+		{"--max-size 1MiB", "--max-size needs --file"},
 		{"--level lout", "lout"},
 		{"--format jsn", "did you mean json?"},
 		{"--idle-timeout never", "not a duration"},
@@ -177,17 +263,6 @@ func TestReceive_mistakesAreUsageErrors(t *testing.T) {
 		code, stdout, stderr := runArgs(t, append([]string{"receive"}, strings.Fields(test.args)...)...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q; want %q", test.args, code, stdout, stderr, test.want)
-		}
-	}
-}
-
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{
-		"1": 1, "1048576": 1 << 20, "64KiB": 64 << 10, "100MB": 100e6, "2gib": 2 << 30, "3b": 3,
-		"": 0, "0": 0, "-1": 0, "KiB": 0, "1TB": 0, "1.5MB": 0, "9223372036854775807KB": 0, "1KK": 0,
-	} {
-		if got, err := parseSize(text); got != want || (err == nil) != (want > 0) {
-			t.Errorf("parseSize(%q) = %d, %v; want %d", text, got, err, want)
 		}
 	}
 }

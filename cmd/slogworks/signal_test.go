@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -14,17 +13,19 @@ import (
 	"time"
 )
 
-// build builds the program.
-func build(t *testing.T) string {
-	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("signals cannot be sent on Windows")
+// asProgram in the environment makes the test's binary the program, which takes
+// less time than to build it. Its value is for how long signals mean the same.
+const asProgram = "SLOGWORKS_TEST_IS_THE_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if interval := os.Getenv(asProgram); interval != "" {
+		var err error
+		if sameWish, err = time.ParseDuration(interval); err != nil {
+			panic(err)
+		}
+		main()
 	}
-	program := filepath.Join(t.TempDir(), "slogworks")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
+	os.Exit(m.Run())
 }
 
 // process is a demo that runs as a process of its own.
@@ -34,9 +35,17 @@ type process struct {
 	address        string
 }
 
-func startProcess(t *testing.T, program string) *process {
+func startProcess(t *testing.T, sameWish time.Duration) *process {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("signals cannot be sent on Windows")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &process{Cmd: exec.CommandContext(t.Context(), program, "demo", "-dir", t.TempDir())}
+	p.Env = append(os.Environ(), asProgram+"="+sameWish.String())
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -65,10 +74,9 @@ func (p *process) exit(t *testing.T) int {
 }
 
 func TestProgram_endsInOrderOnASignal(t *testing.T) {
-	program := build(t)
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
-			p := startProcess(t, program)
+			p := startProcess(t, time.Hour)
 			if !eventually(func() bool { return strings.Contains(p.stderr.String(), "logger=shop.http") }) {
 				t.Fatal("no request is logged")
 			}
@@ -85,14 +93,17 @@ func TestProgram_endsInOrderOnASignal(t *testing.T) {
 	}
 }
 
-func TestProgram_endsAtOnceOnASecondSignal(t *testing.T) {
-	p := startProcess(t, build(t))
+// startHanging starts a process and sends it a signal, after which it waits for
+// the connection to be closed.
+func startHanging(t *testing.T, sameWish time.Duration) (*process, net.Conn) {
+	t.Helper()
+	p := startProcess(t, sameWish)
 	// A request that never ends keeps the demo from ending in order.
 	hanging, err := net.Dial("tcp", p.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer hanging.Close()
+	t.Cleanup(func() { hanging.Close() })
 	if _, err := hanging.Write([]byte("POST /orders HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +115,25 @@ func TestProgram_endsAtOnceOnASecondSignal(t *testing.T) {
 	if !eventually(func() bool { return strings.Contains(p.stderr.String(), "shop closing") }) {
 		t.Fatal("the first signal does nothing")
 	}
+	return p, hanging
+}
+
+func TestProgram_endsAtOnceOnALaterSignal(t *testing.T) {
+	p, _ := startHanging(t, 0)
 	began := time.Now()
 	p.Process.Signal(os.Interrupt)
 	if code := p.exit(t); code != 130 {
 		t.Errorf("exit %d after %v; want 130", code, time.Since(began))
 	}
+}
+
+func TestProgram_takesSignalsTogetherForOne(t *testing.T) {
+	p, hanging := startHanging(t, time.Hour)
+	p.Process.Signal(syscall.SIGTERM)
+	p.Process.Signal(os.Interrupt)
+	hanging.Close()
+	if code := p.exit(t); code != 0 {
+		t.Errorf("exit %d; want 0", code)
+	}
+	checkSummary(t, p.stdout.String(), p.stderr.String())
 }
