@@ -69,7 +69,7 @@ func publicPackages(t *testing.T) []string {
 	for _, path := range strings.Fields(string(runGo(t, nil, "list", "./..."))) {
 		name, _ := roomOf(path)
 		elements := strings.Split(name, "/")
-		if elements[0] != "cmd" && !slices.Contains(elements, "internal") {
+		if elements[0] != "cmd" && !isExample(name) && !slices.Contains(elements, "internal") {
 			public = append(public, name)
 		}
 	}

@@ -27,8 +27,11 @@
 //   - notify: notifications by a command or a webhook
 //   - sinks/console: records for people, in colour on a terminal
 //   - sinks/socket: records from process to process, Python's too
+//   - sinks/syslog, sinks/httpsink: records to and from syslog and HTTP
+//   - sinks/redis: records to Redis, and from there, for many machines
 //   - sinks/live: the log in the browser while it is written
 //   - sinks/memory: records for unit tests
+//   - config: a pipeline from a document, replaced while the program runs
 //   - handlertest: a conformance test for handlers
 //
 // Shared here are [Flush], [Shutdown] and [Books], which reach every stage of a

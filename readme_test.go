@@ -222,3 +222,16 @@ func TestReadmeBlock_commands(t *testing.T) {
 		}
 	}
 }
+
+// The package comment of the root has a list of the packages.
+func TestPackageComment_namesEachPackage(t *testing.T) {
+	comment, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range publicPackages(t) {
+		if name != "" && !regexp.MustCompile(`[ ,;]`+regexp.QuoteMeta(name)+`[:,]`).Match(comment) {
+			t.Errorf("doc.go does not say what %s is for", name)
+		}
+	}
+}

@@ -3,14 +3,26 @@ package bench_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	r3labs "github.com/r3labs/sse/v2"
+	gosse "github.com/tmaxmax/go-sse"
+
+	"github.com/slogworks/slogworks/internal/wire"
 	"github.com/slogworks/slogworks/sinks/live"
 )
 
@@ -67,6 +79,17 @@ func watch(tb testing.TB, hub *live.Hub, n int, target string, hangs bool) {
 	})
 }
 
+// encoded does what a Hub has to do before it can keep anything.
+type encoded struct {
+	nop
+	buf []byte
+}
+
+func (h *encoded) Handle(_ context.Context, r slog.Record) error {
+	h.buf = wire.AppendRecord(h.buf[:0], r, wire.Origin{Host: "web1", Process: "bench", PID: 1}, 0)
+	return nil
+}
+
 func BenchmarkLive(b *testing.B) {
 	b.Run("json", func(b *testing.B) {
 		runHandler(b, context.Background(), slog.LevelInfo, slog.NewJSONHandler(io.Discard, nil))
@@ -89,6 +112,251 @@ func BenchmarkLive(b *testing.B) {
 			watch(b, hub, s.n, s.target, s.hangs)
 			runHandler(b, context.Background(), slog.LevelInfo, hub.Handler(nil))
 		})
+	}
+}
+
+// BenchmarkLiveHandle has how long a call usually takes, which leaves out what
+// comes rarely: a new block of memory, and the collection of old ones. Reading
+// the clock is part of each figure.
+func BenchmarkLiveHandle(b *testing.B) {
+	for _, s := range []struct {
+		name    string
+		handler slog.Handler
+	}{
+		{"encode", new(encoded)},
+		{"live", live.New(nil).Handler(nil)},
+	} {
+		b.Run(s.name, func(b *testing.B) {
+			r := wireRecord(false)
+			var calls histogram
+			b.ReportAllocs()
+			for b.Loop() {
+				began := time.Now()
+				_ = s.handler.Handle(context.Background(), r)
+				calls.add(time.Since(began))
+			}
+			b.ReportMetric(calls.quantile(0.5), "p50-ns")
+			b.ReportMetric(calls.quantile(0.99), "p99-ns")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// Browsers that are far away: a process of their own that reads whatever comes,
+// over TCP, so that what they cost is no part of what the server costs.
+const (
+	readersEnv   = "SLOGWORKS_LIVE_READERS" // address, path, number and what to count, with blanks between
+	fanoutTime   = 2 * time.Second
+	fanoutRate   = 50_000 // records per second, as far as publishing does not block
+	readersGrace = 10 * time.Second
+)
+
+// TestLiveReaders is that process, when it is started with the variable set.
+func TestLiveReaders(t *testing.T) {
+	var address, path, token, counted string
+	var n int
+	if _, err := fmt.Sscan(os.Getenv(readersEnv), &address, &path, &token, &n, &counted); err != nil {
+		t.Skip("only for the benchmarks of package live")
+	}
+	var records atomic.Int64
+	var readers sync.WaitGroup
+	for range n {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
+		readers.Go(func() {
+			buf := make([]byte, 256<<10)
+			for kept := 0; ; {
+				got, err := conn.Read(buf[kept:])
+				text := buf[:kept+got]
+				records.Add(int64(bytes.Count(text, []byte(counted))))
+				// What is counted may be split between two reads.
+				kept = copy(buf, text[max(0, len(text)-len(counted)+1):])
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	readers.Wait()
+	fmt.Printf("readers got %d\n", records.Load())
+}
+
+// broadcaster is a server for many readers.
+type broadcaster struct {
+	handler http.Handler
+	path    string
+	token   string
+	counted string // stands once in what a reader gets for a record
+	publish func() slog.Handler
+	end     func()
+}
+
+// lineWriter gives each line of a slog.JSONHandler away.
+type lineWriter func(line []byte)
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w(bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))
+	return len(line), nil
+}
+
+var broadcasters = []struct {
+	name string
+	new  func() broadcaster
+}{
+	{"live", func() broadcaster {
+		// Two seconds of records, so that a moment without a processor loses none.
+		hub := live.New(&live.Options{MaxRecords: 2 * fanoutRate, MaxBytes: 64 << 20})
+		return broadcaster{
+			handler: hub, path: "/events?backlog=0", token: hub.Token(), counted: `{"s":`,
+			publish: func() slog.Handler { return hub.Handler(nil) },
+			end:     func() { _ = hub.Close() },
+		}
+	}},
+	{"go-sse", func() broadcaster {
+		server := &gosse.Server{}
+		return broadcaster{
+			handler: server, path: "/", token: "none", counted: `"msg":`,
+			publish: func() slog.Handler {
+				return slog.NewJSONHandler(lineWriter(func(line []byte) {
+					m := &gosse.Message{}
+					m.AppendData(string(line))
+					_ = server.Publish(m)
+				}), nil)
+			},
+			end: func() {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				_ = server.Shutdown(ctx)
+			},
+		}
+	}},
+	{"r3labs", func() broadcaster {
+		server := r3labs.New()
+		server.AutoReplay = false
+		server.CreateStream("log")
+		return broadcaster{
+			handler: server, path: "/?stream=log", token: "none", counted: `"msg":`,
+			publish: func() slog.Handler {
+				return slog.NewJSONHandler(lineWriter(func(line []byte) {
+					server.Publish("log", &r3labs.Event{Data: line})
+				}), nil)
+			},
+			end: server.Close,
+		}
+	}},
+}
+
+// fanned is what a fan-out came to.
+type fanned struct {
+	rate      float64 // records per second that were logged
+	delivered float64 // of 100 % that all readers should have got
+	cpu       float64 // of 100 % of one processor, in the server's process
+	shutdown  time.Duration
+}
+
+func fanOut(tb testing.TB, b broadcaster, readers int, duration time.Duration) fanned {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var connected atomic.Int64
+	// go-sse writes the header twice when it ends, of which net/http complains.
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connected.Add(1)
+		b.handler.ServeHTTP(w, r)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+
+	child := exec.Command(os.Args[0], "-test.run=^TestLiveReaders$", "-test.v")
+	child.Env = append(os.Environ(), readersEnv+"="+fmt.Sprint(listener.Addr(), " ", b.path, " ", b.token, " ", readers, " ", b.counted))
+	var output bytes.Buffer
+	child.Stdout, child.Stderr = &output, &output
+	if err := child.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	for deadline := time.Now().Add(readersGrace); connected.Load() < int64(readers); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("only %d of %d readers came:\n%s", connected.Load(), readers, &output)
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // until the last ones are subscribed
+
+	logger := slog.New(b.publish())
+	before, began := processorTime(tb), time.Now()
+	logged := 0
+	for tick := time.NewTicker(time.Millisecond); ; {
+		elapsed := time.Since(began)
+		for due := int(elapsed.Seconds() * fanoutRate); logged < due && time.Since(began) < duration; logged++ {
+			logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+		}
+		if elapsed >= duration {
+			tick.Stop()
+			break
+		}
+		<-tick.C
+	}
+	took := time.Since(began)
+	cpu := processorTime(tb) - before
+	result := fanned{rate: float64(logged) / took.Seconds(), cpu: 100 * cpu.Seconds() / took.Seconds()}
+
+	time.Sleep(300 * time.Millisecond) // until all is sent, so that the end is no more than that
+	began = time.Now()
+	b.end()
+	result.shutdown = time.Since(began)
+	_ = server.Close()
+	serving.Wait()
+	if err := child.Wait(); err != nil {
+		tb.Fatalf("%v\n%s", err, &output)
+	}
+	_, text, _ := strings.Cut(output.String(), "readers got ")
+	var got int
+	if _, err := fmt.Sscan(text, &got); err != nil {
+		tb.Fatalf("%v: %s", err, &output)
+	}
+	result.delivered = 100 * float64(got) / float64(logged*readers)
+	return result
+}
+
+// processorTime is what this process has used.
+func processorTime(tb testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func BenchmarkLiveFanout(b *testing.B) {
+	for _, s := range broadcasters {
+		b.Run(s.name, func(b *testing.B) {
+			var sum fanned
+			rounds := 0.0
+			for b.Loop() {
+				once := fanOut(b, s.new(), 50, fanoutTime)
+				sum.rate += once.rate
+				sum.delivered += once.delivered
+				sum.cpu += once.cpu
+				sum.shutdown = max(sum.shutdown, once.shutdown)
+				rounds++
+			}
+			b.ReportMetric(sum.cpu/rounds, "cpu-percent")
+			b.ReportMetric(sum.rate/rounds, "records/s")
+			b.ReportMetric(sum.delivered/rounds, "delivered-percent")
+			b.ReportMetric(sum.shutdown.Seconds()*1e3, "shutdown-ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func TestLiveFanout_countsWhatReadersGet(t *testing.T) {
+	got := fanOut(t, broadcasters[0].new(), 3, 200*time.Millisecond)
+	if got.delivered != 100 || got.rate <= 0 || got.cpu <= 0 || got.shutdown <= 0 {
+		t.Errorf("%+v", got)
 	}
 }
 

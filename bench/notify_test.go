@@ -53,6 +53,28 @@ func BenchmarkNotify(b *testing.B) {
 	})
 }
 
+// BenchmarkNotifyLatency reports how long single calls take in a storm, the
+// clock included.
+func BenchmarkNotifyLatency(b *testing.B) {
+	var sent int
+	h := newStorm(b, &sent)
+	var took histogram
+	began := time.Now()
+	for b.Loop() {
+		for range 100_000 {
+			before := time.Since(began)
+			logStorm(h)
+			took.add(time.Since(began) - before)
+		}
+	}
+	if err := h.Close(); err != nil {
+		b.Error(err)
+	}
+	b.ReportMetric(took.quantile(0.5), "p50-ns")
+	b.ReportMetric(took.quantile(0.99), "p99-ns")
+	b.ReportMetric(0, "ns/op")
+}
+
 func TestNotify_tellsTheNumberOfAStorm(t *testing.T) {
 	var sent int
 	h := newStorm(t, &sent)

@@ -26,8 +26,10 @@ import (
 	"github.com/slogworks/slogworks/notify"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/rotate"
+	"github.com/slogworks/slogworks/sinks/httpsink"
 	"github.com/slogworks/slogworks/sinks/memory"
 	"github.com/slogworks/slogworks/sinks/socket"
+	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
 func noError(t *testing.T, err error) {
@@ -154,6 +156,34 @@ func TestPythonHandlers(t *testing.T) {
 			t.Errorf("got %q, %v", datagram[:n], err)
 		}
 	})
+	t.Run("SysLogHandler", func(t *testing.T) {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:514")
+		if err != nil {
+			t.Skip(err) // as above
+		}
+		defer packets.Close()
+		q := queue.New(syslog.New("udp://127.0.0.1:514", nil), nil)
+		logger := slog.New(q)
+		logger.Info("one")
+		noError(t, slogworks.Shutdown(t.Context(), q))
+		noError(t, packets.SetReadDeadline(time.Now().Add(10*time.Second)))
+		datagram := make([]byte, 64<<10)
+		n, _, err := packets.ReadFrom(datagram)
+		if err != nil || !bytes.HasSuffix(datagram[:n], []byte(" one")) {
+			t.Errorf("got %q, %v", datagram[:n], err)
+		}
+	})
+	t.Run("HTTPHandler", func(t *testing.T) {
+		got := memory.New(nil)
+		server := httptest.NewServer(&httpsink.Receiver{Handler: got})
+		defer server.Close()
+		url := server.URL
+		q := queue.New(httpsink.New(url, nil), nil)
+		logger := slog.New(q)
+		logger.Info("one")
+		noError(t, slogworks.Shutdown(t.Context(), q))
+		got.Message("one").One(t)
+	})
 	t.Run("MemoryHandler", func(t *testing.T) {
 		target := memory.New(nil)
 		held, err := buffer.Open(target, &buffer.Options{Level: slog.LevelDebug, Trigger: buffer.Any(buffer.AtLeast(100, slog.LevelDebug), buffer.Immediately(slog.LevelError))})
@@ -176,7 +206,7 @@ func TestPythonHandlers(t *testing.T) {
 			t.Error("not from Error on")
 		}
 	})
-	t.Run("HTTPHandler", func(t *testing.T) {
+	t.Run("a webhook", func(t *testing.T) {
 		got := make(chan []byte, 1)
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)

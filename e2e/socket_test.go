@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,22 +27,38 @@ type socketReceiver struct {
 	*socket.Receiver
 	args []string // tcp, udp
 
-	mu      sync.Mutex
-	written bytes.Buffer
-	errs    []error
+	mu          sync.Mutex
+	written     bytes.Buffer
+	first, last time.Time // of the writes
+	errs        []error
 }
 
 func (n *socketReceiver) Write(p []byte) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.last = time.Now()
+	if n.first.IsZero() {
+		n.first = n.last
+	}
 	return n.written.Write(p)
 }
 
 func listenSocket(t *testing.T) *socketReceiver {
 	t.Helper()
+	return listenSocketAs(t, nil, nil)
+}
+
+// listenSocketAs is listenSocket with a handler, or one that writes what lines
+// returns if it is nil, and with TLS if there is a configuration.
+func listenSocketAs(t *testing.T, h slog.Handler, config *tls.Config) *socketReceiver {
+	t.Helper()
 	n := new(socketReceiver)
+	if h == nil {
+		h = slog.NewJSONHandler(n, &slog.HandlerOptions{Level: slog.LevelDebug - 100})
+	}
 	n.Receiver = &socket.Receiver{
-		Handler: slog.NewJSONHandler(n, &slog.HandlerOptions{Level: slog.LevelDebug - 100}),
+		Handler: h,
+		TLS:     config,
 		OnError: func(err error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -285,7 +302,8 @@ sender.close()
 // The cookbook's chapter on several processes and one file: each logs by a
 // SocketHandler, and one process, here the receiver, writes.
 func TestReceiver_losesNothingOfSeveralProcesses(t *testing.T) {
-	const processes, each = 4, 5000
+	const processes = 4
+	each := socketRecords(100_000)
 	n := listenSocket(t)
 	runPythonLogging(t, n, `
 def worker(number, count):
@@ -302,9 +320,12 @@ if __name__ == "__main__":
     for w in workers: w.join()
     sys.exit(any(w.exitcode for w in workers))
 `, fmt.Sprint(each), fmt.Sprint(processes))
+	waitForRecords(t, n, processes*each) // on a slow machine, more may be under way than a Shutdown waits for
+	lines := n.lines(t)
+	t.Logf("%d records in %v, %.0f a second", len(lines), n.last.Sub(n.first).Round(time.Millisecond), float64(len(lines))/n.last.Sub(n.first).Seconds())
 	next := map[string]int{}
 	pids := map[json.Number]bool{}
-	for _, line := range n.lines(t) {
+	for _, line := range lines {
 		var r struct {
 			Msg, Logger, Process string
 			PID                  json.Number

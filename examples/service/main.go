@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func main() {
 	defer stop()
 	listener, err := net.Listen("tcp", "127.0.0.1:8080")
 	if err == nil {
-		err = run(ctx, listener, "service.log", os.Stderr)
+		err = run(ctx, listener, filepath.Join(os.TempDir(), "service", "service.log"), os.Stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "service:", err)
@@ -74,7 +75,7 @@ func run(ctx context.Context, listener net.Listener, logFile string, screen io.W
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	logger.Info("listening", "url", "http://"+listener.Addr().String()+"/",
+	logger.Info("listening", "file", logFile, "url", "http://"+listener.Addr().String()+"/",
 		"log", "http://"+listener.Addr().String()+"/debug/log/?token="+page.Token())
 	select {
 	case err := <-served:

@@ -10,6 +10,12 @@ func init() {
 			{name: "`slog.JSONHandler` to `io.Discard`", bench: direct},
 			{name: "a record that is told by number: `notify.New`", bench: "Notify/storm", against: direct, atMost: 0.40, limits: map[string]float64{"allocs/op": 0}},
 			{name: "the same from a logger with attributes and a group: `notify.New`", bench: "Notify/storm_of_derived", against: direct, atMost: 0.40, limits: map[string]float64{"allocs/op": 0}},
-		}}},
+		}}, {
+			intro: "How long single calls of a logger take in such a storm, reading the clock included.",
+			units: []string{"p50-ns", "p99-ns"},
+			rows: []row{
+				{name: "a record that is told by number: `notify.New`", bench: "NotifyLatency", limits: map[string]float64{"p50-ns": 2000}},
+			},
+		}},
 	})
 }
