@@ -83,6 +83,16 @@ func (p *socketProcess) signal(s syscall.Signal) {
 	}
 }
 
+// stop returns when all of the process has stopped.
+func (p *socketProcess) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(p.command.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		p.t.Fatalf("the process did not stop: %v, %v", status, err)
+	}
+}
+
 // kill ends the process at once, in whatever it does.
 func (p *socketProcess) kill() {
 	_ = p.command.Process.Kill()
@@ -257,7 +267,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 	s.logger.Info("message", "n", 0)
 	eventuallySocket(t, "the first record", func() bool { return lineCount(t, path) == 1 })
 
-	p.signal(syscall.SIGSTOP)
+	p.stop()
 	logged := make(chan struct{})
 	go func() {
 		defer close(logged)

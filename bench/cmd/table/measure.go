@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ type measurement struct {
 	rounds   []round
 	machine  string            // CPU, cores, system, Go, date
 	versions map[string]string // of the peers, by path
+	skipped  map[string]string // why, by the benchmark's name
 }
 
 // round is what one run measured: by the benchmark's name, then by unit as go
@@ -44,12 +47,18 @@ func measure(ctx context.Context, tables []table, o options, stderr io.Writer) (
 	}
 
 	cpu := ""
+	m.skipped = map[string]string{}
 	for i := range o.count {
 		fmt.Fprintf(stderr, "round %d of %d\n", i+1, o.count)
-		var r round
-		if r, cpu, err = runRound(ctx, binary, pattern(tables), o.benchtime); err != nil {
+		text, err := runRound(ctx, binary, pattern(tables), o.benchtime)
+		if err != nil {
 			return m, err
 		}
+		var r round
+		if r, cpu, err = parse(text); err != nil {
+			return m, err
+		}
+		maps.Copy(m.skipped, skips(text))
 		m.rounds = append(m.rounds, r)
 	}
 	if cpu == "" {
@@ -84,14 +93,37 @@ func versions(ctx context.Context, tables []table) (map[string]string, error) {
 
 // runRound runs each benchmark once. It is a process of its own because where
 // things happen to lie in memory, which can be felt, differs between processes
-// and should be averaged like all else.
-func runRound(ctx context.Context, binary, pattern, benchtime string) (r round, cpu string, err error) {
-	text, err := output(exec.CommandContext(ctx, binary,
-		"-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+benchtime, "-test.benchmem"))
-	if err != nil {
-		return nil, "", err
+// and should be averaged like all else. Without -test.v nobody would learn what
+// was skipped.
+func runRound(ctx context.Context, binary, pattern, benchtime string) (text []byte, err error) {
+	return output(exec.CommandContext(ctx, binary,
+		"-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+benchtime, "-test.benchmem", "-test.v"))
+}
+
+var skip = regexp.MustCompile(`(?m)(?:^ +\S+:\d+: (?:skipped: )?(.+)\n)?^--- SKIP: Benchmark(\S+)`)
+
+// skips returns which benchmarks were skipped, and why.
+func skips(text []byte) map[string]string {
+	why := map[string]string{}
+	for _, match := range skip.FindAllSubmatch(text, -1) {
+		why[string(match[2])] = string(match[1])
 	}
-	return parse(text)
+	return why
+}
+
+// measured returns the tables of which no benchmark was skipped, and tells of the
+// others.
+func (m measurement) measured(tables []table, stderr io.Writer) (complete []table) {
+	for _, t := range tables {
+		rows := t.rows()
+		i := slices.IndexFunc(rows, func(r row) bool { _, ok := m.skipped[r.bench]; return ok })
+		if i < 0 {
+			complete = append(complete, t)
+			continue
+		}
+		fmt.Fprintf(stderr, "table %s is left as it is: benchmark %s was skipped: %s\n", t.name, rows[i].bench, m.skipped[rows[i].bench])
+	}
+	return complete
 }
 
 // output returns what the command prints to its standard output. If it fails,

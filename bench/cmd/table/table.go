@@ -173,6 +173,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	selected = m.measured(selected, stderr)
 	sections := map[string]string{}
 	for _, t := range selected {
 		sections[t.name], err = t.render(m, o)

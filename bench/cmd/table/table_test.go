@@ -109,6 +109,25 @@ func TestRun_leavesTheReadmeAloneWhenABenchmarkFails(t *testing.T) {
 	}
 }
 
+// What a benchmark needs may not be there.
+func TestRun_leavesATableAloneWhenABenchmarkIsSkipped(t *testing.T) {
+	inQuickModule(t)
+	skipping := strings.Replace(sources["quick_test.go"], "BenchmarkOne(b *testing.B) { ", "BenchmarkOne(b *testing.B) { b.Skip(\"skipped: no server\"); ", 1)
+	if err := os.WriteFile("quick_test.go", []byte(skipping), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	if err := run(t.Context(), []string{"-count", "6", "-benchtime", "1x"}, io.Discard, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	if want := "table one is left as it is: benchmark One was skipped: no server\n"; !strings.Contains(stderr.String(), want) {
+		t.Errorf("stderr has no %q:\n%s", want, stderr.String())
+	}
+	if text := readme(t); !strings.Contains(text, section("one", "old one")) || !strings.Contains(text, "\n| two | ") {
+		t.Errorf("README.md:\n%s", text)
+	}
+}
+
 func TestRun_needsTheReadme(t *testing.T) {
 	t.Chdir(t.TempDir())
 	err := run(t.Context(), []string{"-quick"}, io.Discard, io.Discard)
@@ -174,16 +193,21 @@ func TestTables_haveARowForEachBenchmark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	benchmarks, _, err := runRound(t.Context(), binary, ".", "1x")
+	text, err := runRound(t.Context(), binary, ".", "1x")
 	if err != nil {
 		t.Fatal(err)
 	}
+	benchmarks, _, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := measurement{rounds: []round{benchmarks}, skipped: skips(text)}
 	shown := map[string]bool{}
-	for _, table := range tables {
+	for i, table := range tables {
 		for _, p := range table.parts {
 			here := map[string]bool{} // another part may show other figures of it
 			for _, r := range p.rows {
-				if benchmarks[r.bench] == nil {
+				if _, isSkipped := m.skipped[r.bench]; benchmarks[r.bench] == nil && !isSkipped {
 					t.Errorf("table %s, row %q: there is no benchmark %s", table.name, r.name, r.bench)
 				}
 				if here[r.bench] {
@@ -198,8 +222,10 @@ func TestTables_haveARowForEachBenchmark(t *testing.T) {
 				}
 			}
 		}
+		if len(m.measured(tables[i:i+1], t.Output())) == 0 {
+			continue
+		}
 		// It fails if a column or a bar has no figures.
-		m := measurement{rounds: []round{benchmarks}}
 		if _, err := table.render(m, defaults); err != nil {
 			t.Error(err)
 		}
