@@ -165,7 +165,7 @@ func TestLiveReaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
+		fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
 		readers.Go(func() {
 			buf := make([]byte, 256<<10)
 			for kept := 0; ; {
