@@ -267,7 +267,7 @@ func TestFreeze_printsTheSame(t *testing.T) {
 		"mutex":                         &sync.Mutex{},
 		"reflect.Type":                  reflect.TypeFor[int](),
 		"reflect.Value":                 reflect.ValueOf([]int{1}),
-		"context":                       context.WithoutCancel(context.TODO()),
+		"context":                       context.WithoutCancel(context.Background()),
 		"nested 2000 deep":              deep,
 		"MarshalText of a value":        textValue{&s},
 		"MarshalText of a pointer":      &textPointer{s},
