@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -180,8 +181,49 @@ func TestLiveReaders(t *testing.T) {
 			}
 		})
 	}
-	readers.Wait()
-	fmt.Printf("readers got %d\n", records.Load())
+	ended := make(chan struct{})
+	go func() {
+		readers.Wait()
+		close(ended)
+	}()
+	for tick, told, over := time.NewTicker(5*time.Millisecond), int64(-1), false; !over; {
+		select {
+		case <-tick.C:
+		case <-ended:
+			over = true
+		}
+		if n := records.Load(); n != told {
+			fmt.Printf("readers got %d\n", n)
+			told = n
+		}
+	}
+}
+
+// readersCount is what the process of the readers has said last.
+type readersCount struct {
+	got     atomic.Int64
+	unknown bytes.Buffer // what else it says
+}
+
+func (c *readersCount) follow(output io.Reader) {
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		var n int64
+		if _, err := fmt.Sscanf(lines.Text(), "readers got %d", &n); err == nil {
+			c.got.Store(n)
+		} else {
+			fmt.Fprintln(&c.unknown, lines.Text())
+		}
+	}
+}
+
+// reaches reports whether the count becomes n within the time.
+func (c *readersCount) reaches(n int64, within time.Duration) bool {
+	for deadline := time.Now().Add(within); c.got.Load() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // broadcaster is a server for many readers.
@@ -263,36 +305,46 @@ func fanOut(tb testing.TB, b broadcaster, readers int, duration time.Duration) f
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var connected atomic.Int64
 	// go-sse writes the header twice when it ends, of which net/http complains.
-	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connected.Add(1)
-		b.handler.ServeHTTP(w, r)
-	})}
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: b.handler}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 
 	child := exec.Command(os.Args[0], "-test.run=^TestLiveReaders$", "-test.v")
 	child.Env = append(os.Environ(), readersEnv+"="+fmt.Sprint(listener.Addr(), " ", b.path, " ", b.token, " ", readers, " ", b.counted))
-	var output bytes.Buffer
-	child.Stdout, child.Stderr = &output, &output
+	output, err := child.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var mistakes bytes.Buffer
+	child.Stderr = &mistakes
 	if err := child.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	for deadline := time.Now().Add(readersGrace); connected.Load() < int64(readers); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatalf("only %d of %d readers came:\n%s", connected.Load(), readers, &output)
-		}
-	}
-	time.Sleep(100 * time.Millisecond) // until the last ones are subscribed
+	var count readersCount
+	var following sync.WaitGroup
+	following.Go(func() { count.follow(output) })
 
 	logger := slog.New(b.publish())
+	publish := func() { logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...) }
+	// All are there once a record that is logged reaches as many as there are.
+	for deadline := time.Now().Add(readersGrace); ; {
+		got := count.got.Load()
+		publish()
+		if count.reaches(got+int64(readers), 200*time.Millisecond) {
+			break
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("a record reaches %d of %d readers", count.got.Load()-got, readers)
+		}
+	}
+	earlier := count.got.Load()
 	before, began := processorTime(tb), time.Now()
 	logged := 0
 	for tick := time.NewTicker(time.Millisecond); ; {
 		elapsed := time.Since(began)
 		for due := int(elapsed.Seconds() * fanoutRate); logged < due && time.Since(began) < duration; logged++ {
-			logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+			publish()
 		}
 		if elapsed >= duration {
 			tick.Stop()
@@ -304,20 +356,19 @@ func fanOut(tb testing.TB, b broadcaster, readers int, duration time.Duration) f
 	cpu := processorTime(tb) - before
 	result := fanned{rate: float64(logged) / took.Seconds(), cpu: 100 * cpu.Seconds() / took.Seconds()}
 
-	time.Sleep(300 * time.Millisecond) // until all is sent, so that the end is no more than that
+	// The end is to be no more than that, so first all is to arrive; where some is
+	// lost on the way there is a moment for the rest.
+	count.reaches(earlier+int64(logged*readers), time.Second)
 	began = time.Now()
 	b.end()
 	result.shutdown = time.Since(began)
 	_ = server.Close()
 	serving.Wait()
+	following.Wait()
 	if err := child.Wait(); err != nil {
-		tb.Fatalf("%v\n%s", err, &output)
+		tb.Fatalf("%v\n%s%s", err, &count.unknown, &mistakes)
 	}
-	_, text, _ := strings.Cut(output.String(), "readers got ")
-	var got int
-	if _, err := fmt.Sscan(text, &got); err != nil {
-		tb.Fatalf("%v: %s", err, &output)
-	}
+	got := count.got.Load() - earlier
 	result.delivered = 100 * float64(got) / float64(logged*readers)
 	return result
 }
