@@ -294,39 +294,41 @@ func TestHandler_logsAClientThatLeaves(t *testing.T) {
 		level            slog.Level
 	}
 	tests := map[string]struct {
-		// next gets gone, which is closed when the server knows.
-		next func(w http.ResponseWriter, gone <-chan struct{})
+		// leave has the client leave, and returns when the server knows.
+		next func(w http.ResponseWriter, leave func())
 		want result
 	}{
-		"before anything was written": {func(_ http.ResponseWriter, gone <-chan struct{}) { <-gone },
+		"before anything was written": {func(_ http.ResponseWriter, leave func()) { leave() },
 			result{"499", "true", slog.LevelInfo}},
-		"before the failure that follows": {func(w http.ResponseWriter, gone <-chan struct{}) { <-gone; w.WriteHeader(500) },
+		"before the failure that follows": {func(w http.ResponseWriter, leave func()) { leave(); w.WriteHeader(500) },
 			result{"500", "true", slog.LevelInfo}},
-		"before an answer": {func(w http.ResponseWriter, gone <-chan struct{}) { <-gone; fmt.Fprint(w, "abc") },
+		"before an answer": {func(w http.ResponseWriter, leave func()) { leave(); fmt.Fprint(w, "abc") },
 			result{"200", "true", slog.LevelInfo}},
-		"in the middle of an answer": {func(w http.ResponseWriter, gone <-chan struct{}) { fmt.Fprint(w, "abc"); <-gone },
+		"in the middle of an answer": {func(w http.ResponseWriter, leave func()) { fmt.Fprint(w, "abc"); leave() },
 			result{"200", "true", slog.LevelInfo}},
-		"after a failure of ours": {func(w http.ResponseWriter, gone <-chan struct{}) { w.WriteHeader(500); <-gone },
+		"after a failure of ours": {func(w http.ResponseWriter, leave func()) { w.WriteHeader(500); leave() },
 			result{"500", "true", slog.LevelError}},
-		"before the handler aborts": {func(w http.ResponseWriter, gone <-chan struct{}) { <-gone; panic(http.ErrAbortHandler) },
+		"before the handler aborts": {func(w http.ResponseWriter, leave func()) { leave(); panic(http.ErrAbortHandler) },
 			result{"499", "true", slog.LevelInfo}},
-		"before the handler panics": {func(w http.ResponseWriter, gone <-chan struct{}) { <-gone; panic("oh") },
+		"before the handler panics": {func(w http.ResponseWriter, leave func()) { leave(); panic("oh") },
 			result{"500", "true", slog.LevelError}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			logger, logs := newLogs()
-			begun := make(chan struct{})
+			leaves := make(chan struct{})
 			server := newServer(t, httplog.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				close(begun)
-				tt.next(w, r.Context().Done())
+				tt.next(w, func() {
+					close(leaves)
+					<-r.Context().Done()
+				})
 			}), &httplog.Options{Logger: logger}))
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
 			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
-			<-begun
+			<-leaves
 			conn.Close()
 			v := wait(t, logs, access)
 			if got := (result{text(v, "status"), text(v, "canceled"), v.Level()}); got != tt.want {
