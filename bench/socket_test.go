@@ -2,13 +2,7 @@ package bench_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"math/big"
 	"net"
 	"runtime"
 	"strconv"
@@ -17,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -29,34 +24,6 @@ type arrivals struct {
 func (a *arrivals) Handle(context.Context, slog.Record) error {
 	a.n.Add(1)
 	return nil
-}
-
-// certificate returns one for 127.0.0.1 that was made for this run, and the pool
-// that trusts it.
-func certificate(tb testing.TB) (tls.Certificate, *x509.CertPool) {
-	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
 // transport is a way over the network.
@@ -75,9 +42,7 @@ func overSocket(isTLS bool, opts socket.Options) func(tb testing.TB) (*arrivals,
 		r := &socket.Receiver{Handler: arrived}
 		scheme := "tcp://"
 		if isTLS {
-			cert, pool := certificate(tb)
-			r.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-			opts.TLS = &tls.Config{RootCAs: pool}
+			r.TLS, opts.TLS = peertest.Certificate()
 			scheme = "tls://"
 		}
 		served := make(chan error, 1)

@@ -4,16 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -22,6 +16,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks/buffer/mail"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // act is what a server does in place of what it should.
@@ -131,7 +126,7 @@ func (s *server) config() mail.Config {
 	host, port, _ := net.SplitHostPort(s.listener.Addr().String())
 	cfg := mail.Config{
 		Host:      host,
-		TLSConfig: &tls.Config{RootCAs: testRoots},
+		TLSConfig: trusting.Clone(),
 		From:      "Shop <shop@example.com>",
 		To:        []string{"ops@example.com"},
 		HELO:      "client.example.com",
@@ -202,7 +197,7 @@ func (d *dialogue) encrypt() bool {
 	if !d.do("handshake", "") {
 		return false
 	}
-	conn := tls.Server(d.raw, &tls.Config{Certificates: []tls.Certificate{testCertificate}})
+	conn := tls.Server(d.raw, trusted)
 	if conn.Handshake() != nil {
 		return false
 	}
@@ -334,33 +329,8 @@ func (d *dialogue) auth(rest string) bool {
 	return d.do("AUTH", "235 ok")
 }
 
-// testCertificate is for 127.0.0.1, and testRoots trusts it.
-var testCertificate, testRoots = func() (tls.Certificate, *x509.CertPool) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "test"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(certificate)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
-}()
+// trusted is the configuration of all servers, and trusting that of their clients.
+var trusted, trusting = peertest.Certificate()
 
 // newHandler returns a Handler that sends to the server, whose Config change may
 // change.

@@ -3,14 +3,9 @@ package intake_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -20,6 +15,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks/internal/intake"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 var errClosed = errors.New("pkg: closed")
@@ -78,44 +74,13 @@ func (s *lineServer) read(c *intake.Conn) {
 	}
 }
 
-// pipes is a listener whose connections are pipes, for tests in a bubble.
-type pipes struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.accepted:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return nil }
-
-func (p *pipes) dial() net.Conn {
-	here, there := net.Pipe()
-	p.accepted <- there
-	return here
-}
-
 // bubble serves in a bubble, with a connection.
 func bubble(t *testing.T, limits intake.Limits, f func(t *testing.T, s *lineServer, conn net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l := newLineServer(limits, nil), newPipes()
+		s, l := newLineServer(limits, nil), peertest.NewPipes()
 		ended := make(chan error, 1)
 		go func() { ended <- s.Serve(l, s.read) }()
-		conn := l.dial()
+		conn := l.Dial()
 		defer conn.Close()
 		f(t, s, conn)
 		if err := s.Shutdown(t.Context()); err != nil {
@@ -309,35 +274,8 @@ func TestServer_shutdownAtAnyMoment(t *testing.T) {
 	}
 }
 
-func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 func TestServer_talksTLS(t *testing.T) {
-	cert, pool := certificate(t)
-	config := &tls.Config{Certificates: []tls.Certificate{cert}}
+	config, trust := peertest.Certificate()
 	s := newLineServer(intake.Limits{FrameTimeout: time.Second}, config)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -345,14 +283,6 @@ func TestServer_talksTLS(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l, s.read) }()
-	until := func(what string, ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%s: not in time", what)
-			}
-		}
-	}
 
 	// Whoever says nothing is not refused.
 	silent, err := net.Dial("tcp", l.Addr().String())
@@ -369,7 +299,8 @@ func TestServer_talksTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	tickets := ticketCache{make(chan string, 10)}
-	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: pool, ClientSessionCache: tickets})
+	trust.ClientSessionCache = tickets
+	conn, err := tls.Dial("tcp", l.Addr().String(), trust)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +308,7 @@ func TestServer_talksTLS(t *testing.T) {
 	if _, err := io.WriteString(conn, "x\ny"); err != nil {
 		t.Fatal(err)
 	}
-	until("all", func() bool { lines, reasons := s.got(); return len(lines) == 1 && len(reasons) == 1 })
+	peertest.WaitFor(t, "all", func() bool { lines, reasons := s.got(); return len(lines) == 1 && len(reasons) == 1 })
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

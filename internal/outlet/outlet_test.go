@@ -3,14 +3,9 @@ package outlet_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +19,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/outlet"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 var errClosed = errors.New("test: closed")
@@ -40,13 +36,7 @@ func newOutlet(t testing.TB, target string, opts outlet.Options) *outlet.Outlet 
 		opts.Backoff = slogworks.Backoff{Min: time.Hour, Max: time.Hour}
 	}
 	o := outlet.New(opts)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := o.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
+	peertest.ShutdownAtEnd(t, o)
 	return o
 }
 
@@ -78,15 +68,6 @@ func mustPut(t testing.TB, o *outlet.Outlet, lines ...string) {
 	}
 }
 
-func delivery(t testing.TB, err error) *slogworks.DeliveryError {
-	t.Helper()
-	d, ok := err.(*slogworks.DeliveryError)
-	if !ok {
-		t.Fatalf("the error is %T %v, want a *slogworks.DeliveryError", err, err)
-	}
-	return d
-}
-
 // peer is a listener whose connections the test has to itself.
 type peer struct {
 	net.Listener
@@ -107,13 +88,13 @@ func (p peer) target() string { return "tcp://" + p.Addr().String() }
 
 func (p peer) next() net.Conn {
 	p.t.Helper()
-	_ = p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	_ = p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(peertest.Patience))
 	c, err := p.Accept()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(peertest.Patience))
 	return c
 }
 
@@ -124,33 +105,6 @@ func line(t testing.TB, c net.Conn) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSuffix(text, "\n")
-}
-
-// certificate returns one for 127.0.0.1, and the pool that trusts it.
-func certificate(t testing.TB) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: pool}
 }
 
 func TestParseTarget(t *testing.T) {
@@ -194,7 +148,7 @@ func TestParseTarget(t *testing.T) {
 func waitUntilIdle(t testing.TB) {
 	t.Helper()
 	began := time.Now()
-	waitFor(t, "the connection is idle", func() bool { return time.Since(began) > 10*time.Millisecond })
+	peertest.WaitFor(t, "the connection is idle", func() bool { return time.Since(began) > 10*time.Millisecond })
 }
 
 // What is written to a connection that the peer has ended is lost, and the
@@ -317,7 +271,7 @@ var stages = map[string]func(t *testing.T) (target string, opts outlet.Options, 
 	},
 	"writing by TLS": func(t *testing.T) (string, outlet.Options, func()) {
 		p := newPeer(t)
-		server, client := certificate(t)
+		server, client := peertest.Certificate()
 		return "tls://" + p.Addr().String(), outlet.Options{TLS: client}, func() {
 			if _, err := tls.Server(p.next(), server).Read(make([]byte, 1)); err != nil {
 				t.Error(err)
@@ -336,7 +290,7 @@ func TestOutlet_shutdownEndsWhateverWaits(t *testing.T) {
 			opts.DialTimeout, opts.WriteTimeout = time.Hour, time.Hour
 			o := newOutlet(t, target, opts)
 			var all sync.WaitGroup
-			all.Go(func() { delivery(t, put(context.Background(), o, 0, huge)) })
+			all.Go(func() { peertest.DeliveryError(t, put(context.Background(), o, 0, huge)) })
 			reached()
 			all.Go(func() { // it waits behind the first
 				if err := put(context.Background(), o, 0, "second"); err != errClosed {
@@ -373,7 +327,7 @@ func TestOutlet_theContextEndsWhateverWaits(t *testing.T) {
 			cancel()
 			for _, err := range []error{<-first, <-second} {
 				// The peer is not held to be down, because nobody knows.
-				if d := delivery(t, err); !errors.Is(err, context.Canceled) || d.After != 0 || d.Accepted != 0 || d.Permanent {
+				if d := peertest.DeliveryError(t, err); !errors.Is(err, context.Canceled) || d.After != 0 || d.Accepted != 0 || d.Permanent {
 					t.Errorf("the error is %+v", d)
 				}
 			}
@@ -409,7 +363,7 @@ func (c *stuck) Close() error {
 // time.
 func TestOutlet_shutdownDoesNotWaitToSayGoodbye(t *testing.T) {
 	p := newPeer(t)
-	server, client := certificate(t)
+	server, client := peertest.Certificate()
 	c := &stuck{closed: make(chan struct{})}
 	c.close = sync.OnceFunc(func() { close(c.closed) })
 	o := newOutlet(t, "tls://"+p.Addr().String(), outlet.Options{TLS: client, Dial: func(ctx context.Context) (_ net.Conn, err error) {
@@ -483,7 +437,7 @@ func TestOutlet_repeatsWhatWasWrittenInPart(t *testing.T) {
 	p := newPeer(t)
 	o := newOutlet(t, p.target(), outlet.Options{WriteTimeout: 100 * time.Millisecond})
 	lines := slices.Repeat([]string{huge[:100_000]}, 200)
-	d := delivery(t, put(t.Context(), o, 1, lines...))
+	d := peertest.DeliveryError(t, put(t.Context(), o, 1, lines...))
 	if d.Accepted <= 0 || d.Accepted >= len(lines) || d.After < 45*time.Minute || !errors.Is(d, os.ErrDeadlineExceeded) {
 		t.Fatalf("the error is %+v", d)
 	}
@@ -500,17 +454,17 @@ func TestOutlet_connectsAgainAtOnceOnce(t *testing.T) {
 	_ = p.next().Close()
 	_ = p.Close()
 	var d *slogworks.DeliveryError
-	waitFor(t, "the peer is seen to be gone", func() bool {
+	peertest.WaitFor(t, "the peer is seen to be gone", func() bool {
 		err := put(t.Context(), o, 1, "second")
 		if err != nil {
-			d = delivery(t, err)
+			d = peertest.DeliveryError(t, err)
 		}
 		return err != nil && strings.Contains(err.Error(), "connect: ")
 	})
 	if d.After < 45*time.Minute {
 		t.Errorf("the error is %+v", d)
 	}
-	if d := delivery(t, put(t.Context(), o, 0, "third")); d.After <= 0 || !strings.Contains(d.Error(), "test: no connection, the next attempt is in ") {
+	if d := peertest.DeliveryError(t, put(t.Context(), o, 0, "third")); d.After <= 0 || !strings.Contains(d.Error(), "test: no connection, the next attempt is in ") {
 		t.Errorf("the error is %+v", d)
 	}
 }
@@ -527,7 +481,7 @@ func TestOutlet_leavesNoDescriptors(t *testing.T) {
 		return len(files)
 	}
 	p := newPeer(t)
-	_, client := certificate(t)
+	_, client := peertest.Certificate()
 	plain := newOutlet(t, p.target(), outlet.Options{})
 	secure := newOutlet(t, "tls://"+p.Addr().String(), outlet.Options{TLS: client})
 	refused := newOutlet(t, p.target(), outlet.Options{Greet: func(net.Conn) (func(), error) { return nil, errors.New("no") }})
@@ -535,8 +489,8 @@ func TestOutlet_leavesNoDescriptors(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- put(t.Context(), secure, 1, "m") }()
 		_ = p.next().Close()
-		delivery(t, <-done)
-		delivery(t, put(t.Context(), refused, 1, "m"))
+		peertest.DeliveryError(t, <-done)
+		peertest.DeliveryError(t, put(t.Context(), refused, 1, "m"))
 		_ = p.next().Close()
 		mustPut(t, plain, "m")
 		c := p.next()
@@ -549,5 +503,5 @@ func TestOutlet_leavesNoDescriptors(t *testing.T) {
 	for range 20 {
 		round()
 	}
-	waitFor(t, "the descriptors are closed", func() bool { return count() <= before+2 })
+	peertest.WaitFor(t, "the descriptors are closed", func() bool { return count() <= before+2 })
 }

@@ -3,10 +3,8 @@ package httpsink_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,12 +12,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/httpsink"
 )
 
 // deadline is how long a test waits for what has to come.
-const deadline = 10 * time.Second
+const deadline = peertest.Patience
+
+// The aids of peertest by the names they have here.
+var (
+	newYear   = peertest.Time
+	newRecord = peertest.Record
+	newBatch  = peertest.Batch
+	handle    = peertest.Handle
+	failure   = peertest.DeliveryError
+)
 
 // request is what a collector was asked.
 type request struct {
@@ -151,45 +158,6 @@ func newHandler(t testing.TB, to string, opts httpsink.Options) *httpsink.Handle
 		opts.Backoff.Min, opts.Backoff.Max = time.Nanosecond, time.Nanosecond
 	}
 	h := httpsink.New(to, &opts)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
-		defer cancel()
-		if err := h.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
+	peertest.ShutdownAtEnd(t, h)
 	return h
-}
-
-var newYear = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-
-func newRecord(message string, attrs ...slog.Attr) slog.Record {
-	r := slog.NewRecord(newYear, slog.LevelInfo, message, 0)
-	r.AddAttrs(attrs...)
-	return r
-}
-
-func newBatch(attempt int, messages ...string) slogworks.Batch {
-	b := slogworks.Batch{ID: "id", Attempt: attempt}
-	for _, m := range messages {
-		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: newRecord(m)})
-	}
-	return b
-}
-
-func handle(t testing.TB, h slog.Handler, r slog.Record) {
-	t.Helper()
-	if err := h.Handle(context.Background(), r); err != nil {
-		t.Fatalf("Handle: %v", err)
-	}
-}
-
-// failure returns err as what a sink has to return.
-func failure(t testing.TB, err error) *slogworks.DeliveryError {
-	t.Helper()
-	d, ok := err.(*slogworks.DeliveryError)
-	if !ok {
-		t.Fatalf("the error is %v (%T), want a *slogworks.DeliveryError", err, err)
-	}
-	return d
 }

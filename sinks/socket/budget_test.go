@@ -3,7 +3,6 @@ package socket_test
 import (
 	"context"
 	"log/slog"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -12,39 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
-
-// pipes is a listener whose connections are pipes, for tests in a bubble.
-type pipes struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.accepted:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return nil }
-
-func (p *pipes) dial() net.Conn {
-	here, there := net.Pipe()
-	p.accepted <- there
-	return here
-}
 
 // Many long frames that are half there take all the memory that there is for
 // them, and each needs more.
@@ -52,14 +21,14 @@ func TestReceiver_finishesManyLongFramesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders = 200
 		r := &socket.Receiver{Handler: discard{}}
-		l := newPipes()
+		l := peertest.NewPipes()
 		done := make(chan error, 1)
 		go func() { done <- r.Serve(l) }()
 		frame := []byte(prefixed(`{"l":0,"m":"` + strings.Repeat("x", 200_000) + `"}`))
 		var sending sync.WaitGroup
 		rest := make(chan struct{})
 		for range senders {
-			conn := l.dial()
+			conn := l.Dial()
 			sending.Go(func() {
 				defer conn.Close()
 				_, err := conn.Write(frame[:100_000])
@@ -119,29 +88,14 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 		"many attributes of its own": `{"l":0,"m":"","a":[` + strings.Repeat(`{"k":"a","t":"n"},`, 880) + `{"k":"","t":"n"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			base := m.HeapInuse
+			heap := peertest.NewHeap()
 			g := gate{in: new(atomic.Int64), opened: make(chan struct{})}
 			s := serve(t, &socket.Receiver{Handler: g})
 			for range peers {
 				dial(t, "tcp", s.address).send(prefixed(frame))
 			}
-			// Until all have come as far as they may.
-			before, since, highest := int64(-1), time.Now(), uint64(0)
-			for before < peers && time.Since(since) < 500*time.Millisecond {
-				if n := g.in.Load(); n != before {
-					before, since = n, time.Now()
-				}
-				runtime.ReadMemStats(&m)
-				highest = max(highest, m.HeapInuse)
-				time.Sleep(time.Millisecond)
-			}
-			if highest > base+limit {
-				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
-			}
-			t.Logf("%d records were being handled, and the heap had %d MiB more than before", before, (int64(highest)-int64(base))>>20)
+			heap.MeasureWhileBusy(t, peers, g.in, new(sync.WaitGroup)) // all is sent
+			heap.AtMost(t, limit)
 			close(g.opened)
 			waitFor(t, "a record", func() bool { got := s.Stats(); return got.Written+got.Refused["record-too-long"] > 0 })
 		})
@@ -153,10 +107,10 @@ func TestReceiver_asksForItsTokenInTime(t *testing.T) {
 		t.Run("whatever trickles "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &socket.Receiver{Handler: discard{}, Token: "secret", FrameTimeout: 30 * time.Second}
-				l := newPipes()
+				l := peertest.NewPipes()
 				done := make(chan error, 1)
 				go func() { done <- r.Serve(l) }()
-				conn := l.dial()
+				conn := l.Dial()
 				began := time.Now()
 				for time.Since(began) < time.Minute {
 					if _, err := conn.Write([]byte(piece)); err != nil {

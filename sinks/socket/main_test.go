@@ -3,60 +3,42 @@ package socket_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 10 * time.Second
+const patience = peertest.Patience
+
+// The aids of peertest by the names they have here.
+type discard = peertest.Discard
+
+var (
+	waitFor    = peertest.WaitFor
+	stacks     = peertest.Stacks
+	noon       = peertest.Time
+	record     = peertest.Record
+	mustHandle = peertest.Handle
+)
 
 // TestMain sees that nothing is left running when all tests are over.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	deadline := time.Now().Add(patience)
-	for code == 0 && (strings.Contains(stacks(), "slogworks/sinks/socket.(") || strings.Contains(stacks(), "internal/outlet.(")) {
-		if time.Now().After(deadline) {
-			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s", stacks())
-			code = 1
-		}
-		time.Sleep(time.Millisecond)
-	}
-	os.Exit(code)
-}
-
-func stacks() string {
-	buf := make([]byte, 1<<20)
-	return string(buf[:runtime.Stack(buf, true)])
-}
-
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	os.Exit(peertest.Main(m, "slogworks/sinks/socket.(", "internal/outlet.("))
 }
 
 // errorLog keeps what OnError is called with.
@@ -241,29 +223,8 @@ func newSender(t testing.TB, target string, opts socket.Options) *socket.Handler
 		opts.Backoff.Min, opts.Backoff.Max = time.Millisecond, 10*time.Millisecond
 	}
 	h := socket.New(target, &opts)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := h.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
+	peertest.ShutdownAtEnd(t, h)
 	return h
-}
-
-var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-
-func record(message string, attrs ...slog.Attr) slog.Record {
-	r := slog.NewRecord(noon, slog.LevelInfo, message, 0)
-	r.AddAttrs(attrs...)
-	return r
-}
-
-func mustHandle(t testing.TB, h slog.Handler, r slog.Record) {
-	t.Helper()
-	if err := h.Handle(context.Background(), r); err != nil {
-		t.Fatalf("Handle: %v", err)
-	}
 }
 
 // socketPath returns a path that is short enough for a socket.
@@ -278,36 +239,7 @@ func socketPath(t testing.TB) string {
 }
 
 // certificate returns one for 127.0.0.1, and the pool that trusts it.
-func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+func certificate(testing.TB) (tls.Certificate, *x509.CertPool) {
+	server, client := peertest.Certificate()
+	return server.Certificates[0], client.RootCAs
 }
-
-// discard is a handler that is enabled and does nothing.
-type discard struct{}
-
-func (discard) Enabled(context.Context, slog.Level) bool  { return true }
-func (discard) Handle(context.Context, slog.Record) error { return nil }
-func (h discard) WithAttrs([]slog.Attr) slog.Handler      { return h }
-func (h discard) WithGroup(string) slog.Handler           { return h }

@@ -2,16 +2,10 @@ package syslog_test
 
 import (
 	"bufio"
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,12 +16,22 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
 // deadline is how long a test waits for what has to come.
-const deadline = 10 * time.Second
+const deadline = peertest.Patience
+
+// The aids of peertest by the names they have here.
+var (
+	until     = peertest.WaitFor
+	newYear   = peertest.Time
+	newRecord = peertest.Record
+	newBatch  = peertest.Batch
+	handle    = peertest.Handle
+	failure   = peertest.DeliveryError
+)
 
 // daemon reads messages as their framing divides them, and nothing else.
 type daemon struct {
@@ -83,7 +87,7 @@ func newDaemon(t testing.TB, scheme, address string, framing syslog.Framing) *da
 			_ = l.Close()
 			d.hangUp()
 		}
-		cert, _ := loopbackCertificate(t)
+		server, _ := loopback()
 		d.running.Go(func() {
 			for {
 				conn, err := l.Accept()
@@ -91,7 +95,7 @@ func newDaemon(t testing.TB, scheme, address string, framing syslog.Framing) *da
 					return
 				}
 				if scheme == "tls" {
-					conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})
+					conn = tls.Server(conn, server)
 				}
 				d.mu.Lock()
 				d.conns = append(d.conns, conn)
@@ -175,17 +179,6 @@ func (d *daemon) await(t testing.TB, n int) []string {
 	return messages
 }
 
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	end := time.Now().Add(deadline)
-	for !ok() {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, deadline)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // socketFile returns a path that is short enough for a socket.
 func socketFile(t testing.TB) string {
 	t.Helper()
@@ -197,36 +190,13 @@ func socketFile(t testing.TB) string {
 	return filepath.Join(dir, "s")
 }
 
-// loopbackCertificate returns one for 127.0.0.1, and the pool that trusts it.
-var loopback = sync.OnceValues(func() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-})
+// loopback is made once, so that all that newHandler returns trust all daemons.
+var loopback = sync.OnceValues(peertest.Certificate)
 
-func loopbackCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	cert, err := loopback()
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return cert, pool
+// loopbackCertificate returns the one for 127.0.0.1, and the pool that trusts it.
+func loopbackCertificate(testing.TB) (tls.Certificate, *x509.CertPool) {
+	server, client := loopback()
+	return server.Certificates[0], client.RootCAs
 }
 
 // newHandler returns a handler that is closed at the end of the test, and whose
@@ -240,51 +210,11 @@ func newHandler(t testing.TB, to string, opts syslog.Options) *syslog.Handler {
 		opts.Backoff.Min, opts.Backoff.Max = time.Millisecond, 10*time.Millisecond
 	}
 	if opts.TLS == nil && strings.HasPrefix(to, "tls:") {
-		_, pool := loopbackCertificate(t)
-		opts.TLS = &tls.Config{RootCAs: pool}
+		_, opts.TLS = loopback()
 	}
 	h := syslog.New(to, &opts)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
-		defer cancel()
-		if err := h.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
+	peertest.ShutdownAtEnd(t, h)
 	return h
-}
-
-var newYear = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-
-func newRecord(message string, attrs ...slog.Attr) slog.Record {
-	r := slog.NewRecord(newYear, slog.LevelInfo, message, 0)
-	r.AddAttrs(attrs...)
-	return r
-}
-
-func newBatch(attempt int, messages ...string) slogworks.Batch {
-	b := slogworks.Batch{ID: "id", Attempt: attempt}
-	for _, m := range messages {
-		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: newRecord(m)})
-	}
-	return b
-}
-
-func handle(t testing.TB, h slog.Handler, r slog.Record) {
-	t.Helper()
-	if err := h.Handle(context.Background(), r); err != nil {
-		t.Fatalf("Handle: %v", err)
-	}
-}
-
-// failure returns err as what a sink has to return.
-func failure(t testing.TB, err error) *slogworks.DeliveryError {
-	t.Helper()
-	d, ok := err.(*slogworks.DeliveryError)
-	if !ok {
-		t.Fatalf("the error is %v (%T), want a *slogworks.DeliveryError", err, err)
-	}
-	return d
 }
 
 // param is a parameter of structured data.

@@ -3,26 +3,24 @@ package syslog_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
 // busy is a handler that holds everybody until it is freed.
 type busy struct {
-	slog.Handler
+	peertest.Discard
 	in    *atomic.Int64
 	freed chan struct{}
 }
 
-func newBusy() busy { return busy{slog.DiscardHandler, new(atomic.Int64), make(chan struct{})} }
-
-func (h busy) Enabled(context.Context, slog.Level) bool { return true }
+func newBusy() busy { return busy{in: new(atomic.Int64), freed: make(chan struct{})} }
 
 func (h busy) Handle(_ context.Context, r slog.Record) error {
 	h.in.Add(1)
@@ -57,48 +55,14 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := []byte(attack)
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			base := m.HeapInuse
+			heap := peertest.NewHeap()
 			h := newBusy()
 			s := receiveStream(t, &syslog.Receiver{Handler: h, MaxConns: peers})
-			var attackers sync.WaitGroup
-			for range peers {
-				conn := speak(t, "tcp", s.address)
-				defer conn.Close()
-				attackers.Go(func() {
-					_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
-					_, _ = conn.Write(text) // the receiver may have had enough
-				})
-			}
-			sent := make(chan struct{})
-			go func() {
-				attackers.Wait()
-				close(sent)
-			}()
-			// Until all have come as far as they may.
-			before, since, highest := int64(-1), time.Now(), uint64(0)
-			for before < peers && time.Since(since) < 500*time.Millisecond {
-				n := h.in.Load()
-				select {
-				case <-sent:
-				default:
-					since = time.Now()
-				}
-				if n != before {
-					before, since = n, time.Now()
-				}
-				runtime.ReadMemStats(&m)
-				highest = max(highest, m.HeapInuse)
-				time.Sleep(time.Millisecond)
-			}
-			if highest > base+limit {
-				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
-			}
-			t.Logf("%d records were being handled, and the heap had %d MiB more than before", before, (int64(highest)-int64(base))>>20)
+			sending := peertest.Flood(t, peers, func() net.Conn { return speak(t, "tcp", s.address) }, text)
+			heap.MeasureWhileBusy(t, peers, h.in, sending)
+			heap.AtMost(t, limit)
 			close(h.freed)
-			<-sent
+			sending.Wait()
 		})
 	}
 }

@@ -1,0 +1,46 @@
+package peertest
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Main runs the tests of a package and returns the code to exit with: that of
+// m.Run, or 1 if the tests pass and leave a goroutine behind. Such a goroutine
+// has one of marks in its stack, such as "sinks/syslog.(" for the methods of a
+// package, and is still there after [Patience]. All stacks go to stderr then.
+//
+//	func TestMain(m *testing.M) { os.Exit(peertest.Main(m, "sinks/syslog.(")) }
+func Main(m interface{ Run() int }, marks ...string) (code int) {
+	if code = m.Run(); code != 0 {
+		return code // tests that fail may well leave something
+	}
+	for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+		stacks := Stacks()
+		if !containsAny(stacks, marks) {
+			return 0
+		}
+		if time.Now().After(end) {
+			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s", stacks)
+			return 1
+		}
+	}
+}
+
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Stacks returns the stacks of all goroutines, at most a mebibyte of them.
+func Stacks() string {
+	b := make([]byte, 1<<20)
+	return string(b[:runtime.Stack(b, true)])
+}
