@@ -3,8 +3,6 @@ package config
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/guard"
 )
 
 // AdminOptions are options for [Manager.Admin]. A zero AdminOptions consists
@@ -38,8 +38,7 @@ const maxBody = 1 << 20
 // admin is the http.Handler of a manager.
 type admin struct {
 	m     *Manager
-	token [sha256.Size]byte
-	open  bool // there is no token
+	token string // or "": whoever is on this machine
 	hosts []string
 }
 
@@ -78,7 +77,7 @@ func (m *Manager) Admin(opts *AdminOptions) http.Handler {
 	if opts != nil {
 		o = *opts
 	}
-	return &admin{m, sha256.Sum256([]byte(o.Token)), o.Token == "", slices.Clone(o.Hosts)}
+	return &admin{m, o.Token, slices.Clone(o.Hosts)}
 }
 
 func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -108,59 +107,43 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // check refuses what may not be answered. Order matters: who has the wrong name
 // or site learns nothing, not even whether there is a token.
 func (a *admin) check(r *http.Request) (status int, err error) {
-	host := hostname(r.Host)
-	if !isLoopback(host) && !slices.ContainsFunc(a.hosts, func(s string) bool { return strings.EqualFold(s, host) }) {
+	if host := guard.Hostname(r.Host); !guard.IsExpected(host, a.hosts) {
 		return http.StatusForbidden, fmt.Errorf("config: host %q is not expected: add it to AdminOptions.Hosts", host)
 	}
-	// Whoever can read the document knows what there is to attack, so that
-	// reading is held to the rule for writing.
-	asWriting := *r
-	asWriting.Method = http.MethodPut
-	if err := new(http.CrossOriginProtection).Check(&asWriting); err != nil {
+	// Not http.CrossOriginProtection, which lets every GET in: whoever can read the
+	// document knows what there is to attack, so that reading is held to the rule
+	// for writing. Nor is there anything here to follow a link to, as there is in
+	// sinks/live.
+	if guard.IsOtherOrigin(r) || guard.IsOtherSite(r) {
 		return http.StatusForbidden, errors.New("config: request of another site")
 	}
-	if a.open {
-		return a.checkLocal(r)
+	if a.token == "" {
+		return checkLocal(r)
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 {
+	if token, _ := guard.Bearer(r); !guard.IsToken(token, a.token) {
 		return http.StatusUnauthorized, errors.New("config: send Authorization: Bearer TOKEN")
 	}
 	return 0, nil
 }
 
-// checkLocal lets in who needs no token: programs of this machine.
-func (a *admin) checkLocal(r *http.Request) (status int, err error) {
+// checkLocal lets in who needs no token: programs of this machine. A proxy on it
+// looks like one of them, and may speak for anybody; a page, even of the same
+// origin, has no business here. Others, who ask for a token always or take records
+// and show none, have no need of this.
+func checkLocal(r *http.Request) (status int, err error) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	switch {
 	case local != nil && local.Network() == "unix":
-	case local != nil && !isLoopback(hostname(local.String())), !isLoopback(hostname(r.RemoteAddr)):
+	case local != nil && !guard.IsLoopback(guard.Hostname(local.String())), !guard.IsLoopback(guard.Hostname(r.RemoteAddr)):
 		return http.StatusForbidden, errors.New("config: without a token only requests from this machine to a loopback address are answered: set AdminOptions.Token")
 	}
 	switch {
 	case r.Header.Get("Origin") != "":
 		return http.StatusForbidden, errors.New("config: without a token no page of a browser is answered: set AdminOptions.Token")
-	case r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "":
+	case guard.IsForwarded(r):
 		return http.StatusForbidden, errors.New("config: without a token nothing that a proxy hands on is answered: set AdminOptions.Token")
 	}
 	return 0, nil
-}
-
-// hostname returns a host, or an address, without its port.
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return strings.Trim(host, "[]")
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // etag names the document that runs. It is not made of the document, because a

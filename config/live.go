@@ -6,13 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/guard"
 	"github.com/slogworks/slogworks/sinks/live"
 )
 
@@ -42,8 +41,7 @@ func (o *liveOptions) Check() error {
 	if err != nil {
 		return errors.New("http has to be HOST:PORT, such as 127.0.0.1:8514")
 	}
-	ip, err := netip.ParseAddr(host)
-	if o.AllowRemote || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback() {
+	if o.AllowRemote || guard.IsLoopback(host) {
 		return nil
 	}
 	return errors.New("http is an address that others can reach, and there is no TLS: allow_remote: true permits it")

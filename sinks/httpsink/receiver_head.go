@@ -1,12 +1,10 @@
 package httpsink
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
+
+	"github.com/slogworks/slogworks/internal/guard"
 )
 
 // check refuses a request for what its head says.
@@ -26,42 +24,33 @@ func (r *Receiver) check(req *http.Request) *Refusal {
 	return nil
 }
 
-// checkSite refuses what a browser sends on behalf of a page. A name that the
-// page's own server resolves to this address would make it one of the same
-// origin, which is why the host counts too.
+// checkSite refuses what a browser sends on behalf of a page, be it of the same
+// origin: there are no pages here, and what sends records is a program. It may be
+// on another machine and call this one by any of its addresses, which, other than
+// a name, nobody can lead here; where there is something to be read, as in
+// sinks/live, those have to be listed too.
 func (r *Receiver) checkSite(req *http.Request) *Refusal {
-	host := req.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	isHost := func(name string) bool { return strings.EqualFold(name, host) }
-	if !isHost("localhost") && net.ParseIP(host) == nil && !slices.ContainsFunc(r.Hosts, isHost) {
+	host := guard.Hostname(req.Host)
+	if net.ParseIP(host) == nil && !guard.IsExpected(host, r.Hosts) {
 		return refuse(foreignSite, "host %.100q is not expected", host)
 	}
-	if origin := req.Header.Get("Origin"); origin != "" {
-		return refuse(foreignSite, "a browser sent it for %.100q", origin)
+	if origins := req.Header.Values("Origin"); len(origins) > 0 {
+		return refuse(foreignSite, "a browser sent it for %.100q", origins[0])
 	}
-	switch site := req.Header.Get("Sec-Fetch-Site"); site {
-	case "", "none", "same-origin":
-		return nil
-	default:
-		return refuse(foreignSite, "a browser sent it from a page that is %.20q", site)
+	if guard.IsOtherSite(req) {
+		return refuse(foreignSite, "a browser sent it from a page that is %.20q", req.Header.Get("Sec-Fetch-Site"))
 	}
+	return nil
 }
 
-// hasToken compares in a time that tells nothing about the token.
+// hasToken takes the token as a password too, other than what people look at: it
+// is all that Python's HTTPHandler can send.
 func hasToken(req *http.Request, token string) bool {
-	_, got, isBasic := req.BasicAuth()
-	if !isBasic {
-		scheme, rest, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return false
-		}
-		got = strings.TrimSpace(rest)
+	got, _ := guard.Bearer(req)
+	if _, password, isBasic := req.BasicAuth(); isBasic {
+		got = password
 	}
-	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(g[:], w[:]) == 1
+	return guard.IsToken(got, token)
 }
 
 // peerOf returns the address of the sender, "" for an unnamed unix socket.

@@ -10,8 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+
+	"github.com/slogworks/slogworks/internal/guard"
 )
 
 // endpoint answers requests that may be answered.
@@ -108,63 +109,31 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 // checkSite refuses what a browser sends on behalf of another site.
 func (h *Hub) checkSite(r *http.Request) error {
-	host := hostname(r.Host)
-	if !isLoopback(host) && !slices.ContainsFunc(h.opts.Hosts, func(s string) bool { return strings.EqualFold(s, host) }) {
+	if host := guard.Hostname(r.Host); !guard.IsExpected(host, h.opts.Hosts) {
 		return fmt.Errorf("live: host %q is not expected: add it to Options.Hosts or --host", host)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
-			return errors.New("live: request of another site")
-		}
+	if guard.IsOtherOrigin(r) {
+		return errors.New("live: request of another site")
 	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none":
+	if !guard.IsOtherSite(r) {
 		return nil
 	}
-	// A link in a chat or a ticket is followed by the person, who sees the page
-	// itself or, since the cookie stays behind, is asked for the token. The other
-	// site sees neither.
+	// Nothing else in this module lets anything in from another site, having
+	// nothing to look at. A link in a chat or a ticket is followed by the person,
+	// who sees the page itself or, since the cookie stays behind, is asked for the
+	// token. The other site sees neither.
 	if strings.HasSuffix(r.URL.Path, "/") && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 		return nil
 	}
 	return errors.New("live: request of another site")
 }
 
-// hostname returns a Host header without its port.
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return strings.Trim(host, "[]")
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// secret is the token as it is compared: hashed, so that neither its length nor
-// where a guess differs shows in the time it takes. The cookie is another hash
-// of it, which does not give the token away.
-type secret struct{ token, cookie [sha256.Size]byte }
-
-func newSecret(token string) secret {
+// cookieOf returns the cookie of whoever has shown the token: a hash, which does
+// not give it away.
+func cookieOf(token string) string {
 	mac := hmac.New(sha256.New, []byte(token))
 	mac.Write([]byte("slogworks live cookie"))
-	return secret{sha256.Sum256([]byte(token)), [sha256.Size]byte(mac.Sum(nil))}
-}
-
-func (s secret) isToken(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	return hmac.Equal(sum[:], s.token[:])
-}
-
-func (s secret) isCookie(value string) bool {
-	sum, err := hex.DecodeString(value)
-	return err == nil && hmac.Equal(sum, s.cookie[:])
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // cookieName has the port, because the browser keeps the cookies of all ports of
@@ -185,12 +154,12 @@ func cookieName(r *http.Request) string {
 // reports whether there was a good one.
 func (h *Hub) letIn(w http.ResponseWriter, r *http.Request) bool {
 	query := r.URL.Query()
-	if !query.Has("token") || !h.secret.isToken(query.Get("token")) {
+	if !query.Has("token") || !guard.IsToken(query.Get("token"), h.opts.Token) {
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name:  cookieName(r),
-		Value: hex.EncodeToString(h.secret.cookie[:]),
+		Value: h.cookie,
 		// The path is left out, which means where the page is: the prefix may be
 		// one that only a proxy knows. So is the address led to relative.
 		HttpOnly: true,
@@ -207,11 +176,11 @@ func (h *Hub) knows(r *http.Request) bool {
 	if h.opts.Auth != nil {
 		return h.opts.Auth(r) == nil
 	}
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return h.secret.isToken(strings.TrimSpace(token))
+	if token, ok := guard.Bearer(r); ok {
+		return guard.IsToken(token, h.opts.Token)
 	}
 	for _, cookie := range r.CookiesNamed(cookieName(r)) {
-		if h.secret.isCookie(cookie.Value) {
+		if guard.IsToken(cookie.Value, h.cookie) {
 			return true
 		}
 	}

@@ -181,7 +181,7 @@ type Hub struct {
 	origin Origin
 	boot   string // names this run
 	began  time.Time
-	secret secret
+	cookie string // of who has shown the token
 	mux    map[string]endpoint
 	ring   ring
 
@@ -230,7 +230,7 @@ func New(opts *Options) *Hub {
 		origin: Origin{o.Host, o.Process, os.Getpid()},
 		boot:   strings.ToLower(rand.Text()[:8]),
 		began:  time.Now(),
-		secret: newSecret(o.Token),
+		cookie: cookieOf(o.Token),
 		ring:   ring{maxRecords: o.MaxRecords, maxBytes: o.MaxBytes},
 		done:   make(chan struct{}),
 	}
