@@ -13,8 +13,8 @@ import (
 	"github.com/slogworks/slogworks/sinks/console"
 )
 
-// The pipeline that the README starts with, without its queue, and
-// the same with what the standard library has.
+// The pipeline that the README starts with, without its queue, and the same with
+// what the standard library has.
 
 func pipeline(terminal, file io.Writer) slog.Handler {
 	return fanout.New(console.New(terminal, nil), slog.NewJSONHandler(file, nil))

@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
@@ -29,9 +30,7 @@ func startRedis(tb testing.TB) string {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
-	var output bytes.Buffer
 	server := exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", tb.TempDir())
-	server.Stdout, server.Stderr = &output, &output
 	if err := server.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -39,16 +38,14 @@ func startRedis(tb testing.TB) string {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	peertest.WaitFor(tb, "redis-server", func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
-			return "redis://127.0.0.1:" + port
 		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("redis-server does not answer: %v\n%s", err, &output)
-		}
-	}
+		return err == nil
+	})
+	return "redis://127.0.0.1:" + port
 }
 
 const redisKept = 100_000 // by stream and list

@@ -119,10 +119,7 @@ func TestSocket_workIsDone(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			deadline := time.Now().Add(10 * time.Second)
-			for arrived.n.Load() < batches*size && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
-			}
+			peertest.WaitFor(t, "all that was sent", func() bool { return arrived.n.Load() >= batches*size })
 			if n := arrived.n.Load(); n != batches*size {
 				t.Errorf("%d of %d records arrived", n, batches*size)
 			}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -159,10 +160,7 @@ func TestSyslog_workIsDone(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			deadline := time.Now().Add(10 * time.Second)
-			for d.n.Load() < int64(10*way.size) && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
-			}
+			peertest.WaitFor(t, "all that was sent", func() bool { return d.n.Load() >= int64(10*way.size) })
 			if n := d.n.Load(); n != int64(10*way.size) {
 				t.Errorf("%d of %d messages arrived", n, 10*way.size)
 			}
