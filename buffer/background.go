@@ -1,8 +1,6 @@
 package buffer
 
-import (
-	"time"
-)
+import "time"
 
 // poke has the trigger asked in the background. The lock is held.
 func (c *core) poke() {

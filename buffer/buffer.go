@@ -153,8 +153,8 @@ type Options struct {
 // error has its text and no longer its type, and the source of a call is an
 // attribute, see [slogworks.View]. slog's handlers print them alike.
 //
-// A batch that comes in, from a fingerscrossed or a queue, becomes part of the
-// Digest with all its items, whatever Level says.
+// A batch that comes in, as fingerscrossed makes them, becomes part of the Digest
+// with all its items, whatever Level says.
 type Handler struct {
 	core *core
 	with *chain.Node
@@ -193,8 +193,9 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // HandleBatch stores every item of the batch, whatever its level, and asks the
-// trigger once, after the last. If it returns an error, none is stored. What the
-// batch has lost before is told with the next batch that goes out.
+// trigger once, after the last. If it returns an error, none is stored, but for
+// that of a sync, as in Handle. What the batch has lost before is told with the
+// next batch that goes out.
 func (h *Handler) HandleBatch(_ context.Context, b slogworks.Batch) error {
 	return h.core.putBatch(h.with, b)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 var errDown = errors.New("server is down")
@@ -112,16 +113,6 @@ func wantMessages(t testing.TB, got []string, want ...string) {
 	}
 }
 
-// eventually polls.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
-		}
-	}
-}
-
 // both runs a test on disk and in memory.
 func both(t *testing.T, f func(t *testing.T, dir string)) {
 	t.Run("on disk", func(t *testing.T) { f(t, t.TempDir()) })
@@ -189,7 +180,7 @@ func TestOptions_defaults(t *testing.T) {
 			}
 			wantOutcome(t, h.Evaluate(t.Context()), buffer.Kept)
 			logger.Error("4")
-			eventually(t, "delivered", func() bool { return len(s.Batches()) == 1 })
+			peertest.WaitFor(t, "delivered", func() bool { return len(s.Batches()) == 1 })
 			wantMessages(t, s.delivered(), "collected", "0", "1", "2", "3", "4")
 		})
 	}
@@ -238,6 +229,42 @@ func TestHandler_keepsForTheNextRun(t *testing.T) {
 	closed(t, h)
 	h = open(t, s, manual(dir))
 	wantOutcome(t, h.Deliver(t.Context()), buffer.Empty)
+}
+
+// batchOf returns a batch with records of the messages "0" to "n-1" that has lost
+// others.
+func batchOf(n, dropped int) slogworks.Batch {
+	b := slogworks.Batch{Kind: slogworks.Escalation, Dropped: dropped}
+	for i := range n {
+		r := slog.NewRecord(time.Now(), slog.LevelInfo, fmt.Sprint(i), 0)
+		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: r})
+	}
+	return b
+}
+
+// Who gets the error tries again with the same batch.
+func TestHandler_countsWhatABatchLostOnceHoweverOftenItIsTried(t *testing.T) {
+	dir := t.TempDir()
+	s := newSink()
+	h := open(t, s, manual(dir))
+	obstacle := filepath.Join(dir, "batch-a.state")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "batch-a"), sample(t), 0o600), os.Mkdir(obstacle, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := h.HandleBatch(t.Context(), batchOf(2, 5)); err == nil {
+			t.Fatal("the batch was stored")
+		}
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.HandleBatch(t.Context(), batchOf(2, 5)); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "Dropped of what was found", h.Deliver(t.Context()).Dropped, 0)
+	wantEqual(t, "Dropped", h.Deliver(t.Context()).Dropped, 5)
+	wantBalance(t, h)
 }
 
 func TestHandler_storesEveryItemOfABatch(t *testing.T) {

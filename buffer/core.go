@@ -105,9 +105,11 @@ func (c *core) putBatch(with *chain.Node, b slogworks.Batch) error {
 	return c.hold(buf, entries, b.Dropped)
 }
 
-// hold stores lines and has the trigger asked.
+// hold stores lines, and how many records were lost with them, and has the
+// trigger asked.
 func (c *core) hold(lines []byte, entries []entry, dropped int) error {
 	n := uint64(len(entries))
+	dropped = max(0, dropped)
 	c.mu.Lock()
 	c.accepted += n
 	if c.closed {
@@ -117,11 +119,11 @@ func (c *core) hold(lines []byte, entries []entry, dropped int) error {
 	}
 	var ticket int
 	var err error
-	if dropped > 0 {
+	switch {
+	case n > 0:
+		ticket, err = c.store.append(lines, entries, dropped)
+	case dropped > 0:
 		err = c.store.update(func(s *spoolState) { s.Dropped += dropped })
-	}
-	if err == nil && n > 0 {
-		ticket, err = c.store.append(lines, entries)
 	}
 	if err != nil {
 		c.failed += n

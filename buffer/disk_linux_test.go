@@ -83,3 +83,46 @@ func TestHandler_survivesAFullDisk(t *testing.T) {
 	wantEqual(t, "Corrupt", h.Stats().Corrupt, 0)
 	wantBalance(t, h)
 }
+
+// A batch that does not fit leaves nothing behind, what it lost before included.
+func TestHandler_countsNothingOfABatchThatTheDiskRefuses(t *testing.T) {
+	disk := smallDisk(t)
+	s := newSink()
+	opts := manual(filepath.Join(disk, "spool"))
+	opts.Sync = buffer.SyncNone
+	h := open(t, s, opts)
+	ballast := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	info, err := os.Stat(ballast)
+	if err == nil {
+		// There is room for the state and for a part of the batch.
+		err = os.Truncate(ballast, info.Size()-16<<10)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batchOf(100, 5)
+	for i := range b.Items {
+		b.Items[i].Record.AddAttrs(slog.String("pad", string(bytes.Repeat([]byte("x"), 1000))))
+	}
+	for range 3 {
+		if err := h.HandleBatch(t.Context(), b); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("on a full disk HandleBatch returned %v", err)
+		}
+	}
+	if info, err := buffer.Inspect(opts.Dir); err != nil || info.Total != 0 || info.Dropped != 0 {
+		t.Errorf("the spool has %d records and has lost %d: %v", info.Total, info.Dropped, err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.HandleBatch(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	o := h.Deliver(t.Context())
+	wantEqual(t, "Records", o.Records, 100)
+	wantEqual(t, "Dropped", o.Dropped, 5)
+	wantBalance(t, h)
+}

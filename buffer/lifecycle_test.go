@@ -13,6 +13,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 func TestShutdown_evaluatesOnce(t *testing.T) {
@@ -157,7 +158,7 @@ func TestShutdown_cancelsADelivery(t *testing.T) {
 					t.Errorf("Shutdown returned %v", err)
 				}
 				close(release)
-				eventually(t, "the books are closed", func() bool {
+				peertest.WaitFor(t, "the books are closed", func() bool {
 					a := h.Account()
 					return a.Held == 0 && a.Accepted == 1 && (a.Delivered == 1 || a.Dropped["abandoned"] == 1)
 				})
@@ -165,7 +166,7 @@ func TestShutdown_cancelsADelivery(t *testing.T) {
 				if inMemory && heeds != (a.Dropped["abandoned"] == 1) {
 					t.Errorf("the account is %+v", a)
 				}
-				eventually(t, "its files are closed", func() bool { return openFiles(t, dir) == 0 })
+				peertest.WaitFor(t, "its files are closed", func() bool { return openFiles(t, dir) == 0 })
 				if !inMemory {
 					h = open(t, newSink(), manual(dir))
 					held := uint64(0)
@@ -246,8 +247,8 @@ func TestHandler_survivesGoexit(t *testing.T) {
 		}
 		h := open(t, s, opts)
 		logN(h, 1)
-		eventually(t, "the next attempt", func() bool { return len(s.tried()) > 1 })
-		eventually(t, "delivered", func() bool { return h.Stats().Sent == 1 })
+		peertest.WaitFor(t, "the next attempt", func() bool { return len(s.tried()) > 1 })
+		peertest.WaitFor(t, "delivered", func() bool { return h.Stats().Sent == 1 })
 	})
 }
 
@@ -276,8 +277,8 @@ func TestShutdown_doesNotWaitForADeliveryThatHeedsNothing(t *testing.T) {
 			t.Error("Shutdown waits")
 		}
 		close(release)
-		eventually(t, "the delivery counts", func() bool { return h.Stats().Sent == 1 })
-		eventually(t, "its files are closed", func() bool { return dir == "" || openFiles(t, dir) == 0 })
+		peertest.WaitFor(t, "the delivery counts", func() bool { return h.Stats().Sent == 1 })
+		peertest.WaitFor(t, "its files are closed", func() bool { return dir == "" || openFiles(t, dir) == 0 })
 		wantBalance(t, h)
 	})
 }

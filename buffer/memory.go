@@ -16,7 +16,7 @@ type store interface {
 	state() *spoolState
 	batches() []*parcel
 
-	append(lines []byte, entries []entry) (ticket int, err error)
+	append(lines []byte, entries []entry, dropped int) (ticket int, err error) // dropped too, or neither
 	refresh() error
 	update(func(*spoolState)) error
 
@@ -55,7 +55,8 @@ func (m *memory) held() *ledger      { return &m.ledger }
 func (m *memory) state() *spoolState { return &m.shared }
 func (m *memory) batches() []*parcel { return m.parcels }
 
-func (m *memory) append(lines []byte, entries []entry) (int, error) {
+func (m *memory) append(lines []byte, entries []entry, dropped int) (int, error) {
+	m.shared.Dropped += dropped
 	n := int64(len(lines))
 	var s *segment
 	if len(m.segments) > 0 {

@@ -18,13 +18,14 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // TestMain lets the test binary be the processes that share a spool.
 func TestMain(m *testing.M) {
 	child, ok := children[os.Getenv("BUFFER_TEST_CHILD")]
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(peertest.Main(m, "slogworks/buffer.("))
 	}
 	if err := child(os.Getenv("BUFFER_TEST_DIR"), os.Getenv("BUFFER_TEST_NAME")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -160,7 +161,7 @@ func TestSpool_survivesSIGKILL(t *testing.T) {
 	for n := range kills {
 		before := size()
 		cmd, output := child(t, "victim", dir, strconv.Itoa(n))
-		eventually(t, "the child logs", func() bool { return size() > before })
+		peertest.WaitFor(t, "the child logs", func() bool { return size() > before })
 		<-time.After(rand.N(20 * time.Millisecond))
 		if err := cmd.Process.Kill(); err != nil {
 			t.Error(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // spoolBytes returns how much the files in dir that match pattern have.
@@ -289,7 +290,7 @@ func TestHandler_letsAnotherIn(t *testing.T) {
 	})
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "the other", 0)
 	for range 20 {
-		eventually(t, "a burst", func() bool { return a.Stats().Held > b.Stats().Held+100 })
+		peertest.WaitFor(t, "a burst", func() bool { return a.Stats().Held > b.Stats().Held+100 })
 		if err := b.Handle(t.Context(), r); err != nil {
 			t.Error(err)
 		}

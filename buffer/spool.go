@@ -97,9 +97,9 @@ func (d *spool) name(n int64) string   { return journalPrefix + strconv.FormatIn
 func (d *spool) sync() error           { return d.syncs.sync() }
 func (d *spool) awaitSync(t int) error { return d.syncs.await(t) }
 
-// append stores lines together, in one journal. It returns a ticket for
-// awaitSync.
-func (d *spool) append(lines []byte, entries []entry) (ticket int, err error) {
+// append stores lines together, in one journal, and how many records were lost
+// with them. It returns a ticket for awaitSync.
+func (d *spool) append(lines []byte, entries []entry, dropped int) (ticket int, err error) {
 	err = d.locked(func() error {
 		size, err := d.room(len(lines))
 		if err != nil {
@@ -108,8 +108,14 @@ func (d *spool) append(lines []byte, entries []entry) (ticket int, err error) {
 		if size == 0 {
 			lines = slices.Concat([]byte(header), lines)
 		}
-		if err := d.write(size, lines); err != nil {
+		// The count comes first: of a program that is killed in between, it may be
+		// told for nothing, but not never. Who gets an error has the batch still,
+		// and its count, to repeat both.
+		if err := d.lose(dropped); err != nil {
 			return err
+		}
+		if err := d.write(size, lines); err != nil {
+			return errors.Join(err, d.lose(-dropped))
 		}
 		d.current.end = size + int64(len(lines))
 		for _, e := range entries {
@@ -120,6 +126,14 @@ func (d *spool) append(lines []byte, entries []entry) (ticket int, err error) {
 		return nil
 	})
 	return ticket, err
+}
+
+// lose counts records that were lost, for the next batch to tell.
+func (d *spool) lose(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return d.change(func(s *spoolState) { s.Dropped += n })
 }
 
 // write appends to the current journal, all or nothing.

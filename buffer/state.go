@@ -13,8 +13,9 @@ import (
 // spoolState is what state.json says of the whole spool.
 type spoolState struct {
 	// Sent are the times at which the last batches were first tried: more than
-	// the limit needs, since that of another process may need more. They are written before the attempt, so that a program
-	// that crashes in it does not try for ever.
+	// the limit needs, since that of another process may need more. They are
+	// written before the attempt, so that a program that crashes in it does not
+	// try for ever.
 	Sent []time.Time `json:"sent,omitempty"`
 	// Last is when a batch was last delivered.
 	Last time.Time `json:"last,omitzero"`

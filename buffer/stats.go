@@ -1,15 +1,16 @@
 package buffer
 
 import (
-	"github.com/slogworks/slogworks"
 	"time"
+
+	"github.com/slogworks/slogworks"
 )
 
 // Stats are counts since the Handler was opened, except for what is held.
 type Stats struct {
 	Held    uint64 // records that wait, those left by earlier runs and those in a batch included
 	Sent    uint64 // records that were delivered
-	Dropped uint64 // records lost: for want of room, after Shutdown, given up, or no longer readable
+	Dropped uint64 // records lost: for want of room, at or after Shutdown, given up, or no longer readable
 	Corrupt uint64 // lines that could not be read, and files that were set aside
 	Failed  uint64 // records that could not be stored, for which Handle returned the error
 	Bytes   int64  // of the lines that wait and are in no batch yet

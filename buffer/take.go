@@ -149,19 +149,22 @@ func (d *spool) take(now time.Time, cause string) (*parcel, error) {
 
 // update changes state.json.
 func (d *spool) update(f func(*spoolState)) error {
-	return d.locked(func() error {
-		if err := readState(d, stateName, &d.shared, true); err != nil {
-			return err
-		}
-		shared := d.shared
-		shared.Sent = slices.Clone(shared.Sent)
-		f(&shared)
-		if err := writeJSON(d.root, stateName, &shared); err != nil {
-			return err
-		}
-		d.shared = shared
-		return nil
-	})
+	return d.locked(func() error { return d.change(f) })
+}
+
+// change is update with the lock.
+func (d *spool) change(f func(*spoolState)) error {
+	if err := readState(d, stateName, &d.shared, true); err != nil {
+		return err
+	}
+	shared := d.shared
+	shared.Sent = slices.Clone(shared.Sent)
+	f(&shared)
+	if err := writeJSON(d.root, stateName, &shared); err != nil {
+		return err
+	}
+	d.shared = shared
+	return nil
 }
 
 func (d *spool) save(p *parcel) error {

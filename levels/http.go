@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/units"
 )
 
 // maxBody is how many bytes of a request's body are read.
@@ -41,13 +43,14 @@ type answer struct {
 //	GET    ?logger=shop.db              {"logger":"shop.db","level":"info"}
 //	PUT    logger=shop.db&level=debug&ttl=10m
 //	                                    {"logger":"shop.db","level":"debug","until":"2026-01-02T15:04:05Z"}
-//	DELETE ?logger=shop.db              removes the rule; without a logger, the one for all
+//	DELETE logger=shop.db               removes the rule; without a logger, the one for all
 //
 // so that this turns one logger to debug for ten minutes:
 //
 //	curl -X PUT localhost:8080/log/level -d logger=shop.db -d level=debug -d ttl=10m
 //
-// Levels are those of [Parse], a ttl is one of [time.ParseDuration] and above 0.
+// Levels are those of [Parse]. A ttl is one of [time.ParseDuration], also with
+// days, as in 7d, and above 0.
 // A mistake in the request, an unknown field of a body among them, changes
 // nothing and is answered with 400 and {"error":"…"}, which says what is
 // accepted; other methods with 405.
@@ -58,20 +61,20 @@ func (t *Table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		t.reply(w, r.URL.Query().Get("logger"))
-	case http.MethodPut:
+	case http.MethodPut, http.MethodDelete:
 		c, err := readChange(w, r)
-		if err == nil {
+		switch {
+		case err != nil:
+		case r.Method == http.MethodPut:
 			err = t.apply(c)
+		default:
+			err = t.remove(c)
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		t.reply(w, c.logger)
-	case http.MethodDelete:
-		logger := r.URL.Query().Get("logger")
-		t.Reset(logger)
-		t.reply(w, logger)
 	default:
 		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
 		refuse(w, http.StatusMethodNotAllowed, fmt.Sprintf("levels: method %s: want GET, PUT or DELETE", r.Method))
@@ -119,12 +122,20 @@ func (t *Table) apply(c change) error {
 	}
 	var ttl time.Duration
 	if c.ttl != "" {
-		ttl, err = time.ParseDuration(c.ttl)
+		ttl, err = units.Duration(c.ttl)
 		if err != nil || ttl <= 0 {
-			return fmt.Errorf("levels: bad ttl %q: want a duration above 0, such as 90s, 10m or 2h; leave it out for a level that stays", c.ttl)
+			return fmt.Errorf("levels: bad ttl %q: want a duration above 0, such as 90s, 10m or 7d; leave it out for a level that stays", c.ttl)
 		}
 	}
 	t.Set(c.logger, level, ttl)
+	return nil
+}
+
+func (t *Table) remove(c change) error {
+	if c.level != "" || c.ttl != "" {
+		return errors.New("levels: DELETE removes a rule, and takes no level and no ttl: leave them out, or use PUT")
+	}
+	t.Reset(c.logger)
 	return nil
 }
 
@@ -133,6 +144,9 @@ func (t *Table) apply(c change) error {
 func readChange(w http.ResponseWriter, r *http.Request) (change, error) {
 	query := r.URL.Query()
 	c := change{query.Get("logger"), query.Get("level"), query.Get("ttl")}
+	if r.Body == nil { // in a request that came by no server
+		return c, nil
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return c, fmt.Errorf("levels: read the body: %w", err)

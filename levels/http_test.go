@@ -66,6 +66,12 @@ func TestTable_servesRulesForLoggers(t *testing.T) {
 			{"GET", "/?logger=a.b", "", "", `{"logger":"a.b","level":"debug","until":"2000-01-01T00:10:00Z"}`},
 			{"GET", "/?logger=a.b.c", "", "", `{"logger":"a.b.c","level":"debug"}`},
 			{"DELETE", "/?logger=e", "", "", `{"logger":"e","level":"info"}`},
+			{"PUT", "/?logger=f", form, "level=debug", `{"logger":"f","level":"debug"}`},
+			{"DELETE", "/", form, "logger=f", `{"logger":"f","level":"info"}`},
+			{"PUT", "/?logger=f", form, "level=debug", `{"logger":"f","level":"debug"}`},
+			{"DELETE", "/", "application/json", `{"logger":"f"}`, `{"logger":"f","level":"info"}`},
+			{"PUT", "/", form, "logger=g&level=warn&ttl=1d12h", `{"logger":"g","level":"warn","until":"2000-01-02T12:00:00Z"}`},
+			{"DELETE", "/?logger=g", "", "", `{"logger":"g","level":"info"}`},
 			{"PUT", "/?ttl=1h", "", `{"level":"warn"}`,
 				`{"level":"warn","until":"2000-01-01T01:00:00Z","loggers":{"a.b":{"level":"debug","until":"2000-01-01T00:10:00Z"},"c":{"level":"warn"},"d":{"level":"debug","until":"2000-01-01T00:01:30Z"}}}`},
 			{"DELETE", "/", "", "",
@@ -125,6 +131,20 @@ func TestTable_turnsOneLoggerToDebugWithOneCurl(t *testing.T) {
 	}
 }
 
+func TestTable_takesARequestWithoutABody(t *testing.T) {
+	table := new(levels.Table)
+	table.Set("a", slog.LevelDebug, 0)
+	r, err := http.NewRequest("DELETE", "/?logger=a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	table.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || len(table.Rules()) != 0 {
+		t.Errorf("%d %s, and the rules are %v", w.Code, w.Body, table.Rules())
+	}
+}
+
 func TestTable_answersMistakesAndChangesNothing(t *testing.T) {
 	const accepted = "want debug, info, warn or error"
 	for _, test := range []struct {
@@ -150,6 +170,9 @@ func TestTable_answersMistakesAndChangesNothing(t *testing.T) {
 		{"PUT", "/?ttl=0s", form, `level=debug`, 400, "above 0"},
 		{"PUT", "/?ttl=-1m", form, `level=debug`, 400, "above 0"},
 		{"PUT", "/", form, `level=debug&logger=` + strings.Repeat("a", 1<<16), 400, "too large"},
+		{"DELETE", "/", form, `loger=a`, 400, `bad field \"loger\"`},
+		{"DELETE", "/?logger=a", form, `level=debug`, 400, "takes no level"},
+		{"DELETE", "/?logger=a&ttl=1m", "", ``, 400, "takes no level"},
 		{"POST", "/", form, `level=debug`, 405, "want GET, PUT or DELETE"},
 	} {
 		table := new(levels.Table)

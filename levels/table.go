@@ -16,6 +16,10 @@ import (
 // Table is the levels of loggers by their names. It is safe for concurrent use,
 // and must not be copied. It is also an http.Handler, see [Table.ServeHTTP].
 //
+// A change leaves no record in the log, and neither does the end of a rule by
+// its ttl, since a Table has no handler to write one: [Table.Rules] and a GET
+// say what holds now, and until when.
+//
 // The zero Table has no rules and is at slog.LevelInfo.
 type Table struct {
 	base  slog.Leveler

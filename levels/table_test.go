@@ -3,13 +3,13 @@ package levels_test
 import (
 	"log/slog"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/levels"
 )
 
@@ -135,9 +135,7 @@ func TestTable_startsNoGoroutine(t *testing.T) {
 	table := new(levels.Table)
 	table.Set("a", slog.LevelDebug, 0)
 	table.Set("b", slog.LevelDebug, time.Hour) // holds a timer, which is none
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	if strings.Contains(string(stacks), "levels.(*Table)") {
+	if stacks := peertest.Stacks(); strings.Contains(stacks, "levels.(*Table)") {
 		t.Errorf("a goroutine is in Table:\n%s", stacks)
 	}
 	table.Reset("b")

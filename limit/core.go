@@ -35,15 +35,14 @@ type core struct {
 	bucket   bucket
 	overRate loss
 
-	telling int           // goroutines that tell something
-	quiet   chan struct{} // closed when there are none; nil: nobody waits
-	owed    int           // what they, or those that gave up, have not told
+	telling map[*report]struct{} // what goroutines tell at present
+	owed    int                  // records that those that gave up have not told
 
 	stats Stats
 }
 
 func newCore(opts *Options) *core {
-	c := &core{kinds: map[kindID]*kind{}}
+	c := &core{kinds: map[kindID]*kind{}, telling: map[*report]struct{}{}}
 	if opts != nil {
 		c.Options = *opts
 	}
@@ -211,8 +210,8 @@ func (c *core) end() {
 
 // collect takes what there is to tell, which the caller then has to tell. The
 // lock is held.
-func (c *core) collect() report {
-	var due report
+func (c *core) collect() *report {
+	due := new(report)
 	for k := c.noisy.first; k != nil; k = c.noisy.first {
 		due.summaries = append(due.summaries, k.more)
 		k.more = summary{}
@@ -221,7 +220,7 @@ func (c *core) collect() report {
 	}
 	due.sampled, c.sampled = c.sampled, loss{}
 	due.overRate, c.overRate = c.overRate, loss{}
-	c.promise(&due)
+	c.promise(due)
 	return due
 }
 
@@ -251,7 +250,7 @@ func (c *core) shutdown(ctx context.Context) error {
 
 // tellWithin tells what is due and waits, until ctx ends, for others that tell
 // something too. What the next handler does may take longer.
-func (c *core) tellWithin(ctx context.Context, due report) error {
+func (c *core) tellWithin(ctx context.Context, due *report) error {
 	if due.len() > 0 && c.life.Err() == nil {
 		go c.tell(due)
 	} else {

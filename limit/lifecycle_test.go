@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/limit"
 )
 
@@ -147,6 +147,45 @@ func TestHandler_shutdownWaitsForTheSummaryOfTheTimer(t *testing.T) {
 	})
 }
 
+// While kinds are evicted into a slow sink there is always somebody who tells of
+// one.
+func TestHandler_flushWaitsForNothingThatBeginsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		letGo := map[string]chan struct{}{"a (1 more)": make(chan struct{}), "b (1 more)": make(chan struct{})}
+		rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
+			if wait := letGo[b.Items[0].Record.Message]; wait != nil {
+				<-wait
+			}
+			return nil
+		}}
+		h := limit.New(rec, &limit.Options{First: 1, MaxKinds: 1})
+		mustHandle(t, h, 2, slog.LevelInfo, "a")
+		go mustHandle(t, h, 1, slog.LevelInfo, "b") // tells of a
+		synctest.Wait()
+		flushed := make(chan error, 1)
+		go func() { flushed <- h.Flush(t.Context()) }()
+		synctest.Wait()
+		mustHandle(t, h, 1, slog.LevelInfo, "b")
+		go mustHandle(t, h, 1, slog.LevelInfo, "c") // tells of b
+		synctest.Wait()
+		if len(flushed) > 0 {
+			t.Errorf("Flush returned %v while a summary was being written", <-flushed)
+		}
+		close(letGo["a (1 more)"])
+		synctest.Wait()
+		select {
+		case err := <-flushed:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("Flush waits for a summary that was not due when it was called")
+		}
+		close(letGo["b (1 more)"])
+		shutdown(t, h)
+	})
+}
+
 func TestHandler_reportsASummaryThatCannotBeWritten(t *testing.T) {
 	down := errors.New("down")
 	for name, test := range map[string]struct {
@@ -210,15 +249,9 @@ func TestHandler_hasNoGoroutineWhileNothingIsTold(t *testing.T) {
 	mustHandle(t, h, 3, slog.LevelInfo, "a")
 	mustHandle(t, h, 3, slog.LevelInfo, "b")
 	mustHandle(t, h, 3, slog.LevelInfo, "c")
-	inside := func() bool {
-		stacks := make([]byte, 1<<20)
-		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "limit.(*core)")
-	}
 	// One of an earlier test may be about to end.
-	for deadline := time.Now().Add(5 * time.Second); inside(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("a goroutine runs although nothing is to be told yet")
-		}
-	}
+	peertest.WaitFor(t, "no goroutine while nothing is to be told yet", func() bool {
+		return !strings.Contains(peertest.Stacks(), "limit.(*core)")
+	})
 	shutdown(t, h)
 }

@@ -162,7 +162,7 @@ func (h *Handler) decide(ctx context.Context, r *slog.Record) (pass bool, err er
 	id, limited := h.kindOf(ctx, r)
 	pass, evicted, err := c.admit(h, r, id, limited, c.samplerOf(r.Level))
 	if evicted != nil {
-		c.tell(*evicted)
+		c.tell(evicted)
 	}
 	return pass, err
 }
@@ -251,7 +251,7 @@ func nearest(a, b *Handler) *Handler {
 func (h *Handler) Unwrap() slog.Handler { return h.next }
 
 // Flush writes the summaries of what was dropped so far, and waits until those
-// that others are writing are written. The window goes on, so that what is
+// that others are writing at the time are written. The window goes on, so that what is
 // dropped after it has a summary of its own. If ctx ends first the error says
 // how many were not written yet. Called by the next handler from within a
 // summary, it waits for itself until ctx ends.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slogworks/slogworks/internal/stage"
@@ -13,6 +15,9 @@ import (
 type report struct {
 	summaries         []summary
 	sampled, overRate loss
+
+	owed int           // records that are not told yet; under core.mu
+	told chan struct{} // closed when nobody tells it any more
 }
 
 // len returns how many records tell it.
@@ -81,38 +86,36 @@ func (s *summary) record() slog.Record {
 
 // promise notes that the report is going to be told. The lock is held.
 func (c *core) promise(due *report) {
-	c.telling++
-	c.owed += due.len()
+	due.owed, due.told = due.len(), make(chan struct{})
+	c.telling[due] = struct{}{}
 }
 
 // tell hands on what was promised, until a Shutdown gives up.
-func (c *core) tell(due report) {
+func (c *core) tell(due *report) {
 	for i := range due.summaries {
 		s := &due.summaries[i]
-		c.hand(s.from, s.record())
+		c.hand(due, s.from, s.record())
 	}
 	if due.sampled.total > 0 {
-		c.hand(c.root, due.sampled.record("sampled"))
+		c.hand(due, c.root, due.sampled.record("sampled"))
 	}
 	if due.overRate.total > 0 {
-		c.hand(c.root, due.overRate.record("rate"))
+		c.hand(due, c.root, due.overRate.record("rate"))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.telling--
-	if c.telling == 0 && c.quiet != nil {
-		close(c.quiet)
-		c.quiet = nil
-	}
+	delete(c.telling, due)
+	c.owed += due.owed
+	close(due.told)
 }
 
-func (c *core) hand(h *Handler, r slog.Record) {
+func (c *core) hand(due *report, h *Handler, r slog.Record) {
 	if c.life.Err() != nil {
 		return
 	}
 	err := stage.Offer(c.life, h.next, r)
 	c.mu.Lock()
-	c.owed--
+	due.owed--
 	if err == nil {
 		c.stats.Summaries++
 	}
@@ -132,25 +135,29 @@ func (c *core) report(err error) {
 	c.OnError(err)
 }
 
-// wait waits until nobody tells anything. Its error is about what was not told
-// before ctx ended.
+// wait waits until what is being told is told, but not for what others begin to
+// tell meanwhile: of many kinds, one may always be. Its error is about what was
+// not told before ctx ended.
 func (c *core) wait(ctx context.Context) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.telling > 0 {
-		if c.quiet == nil {
-			c.quiet = make(chan struct{})
-		}
-		quiet := c.quiet
-		c.mu.Unlock()
+	reports := slices.Collect(maps.Keys(c.telling))
+	c.mu.Unlock()
+	for _, due := range reports {
 		select {
-		case <-quiet:
+		case <-due.told:
 		case <-ctx.Done():
 		}
-		c.mu.Lock()
 	}
-	if c.owed > 0 && ctx.Err() != nil {
-		return fmt.Errorf("limit: %d summaries not written: %w", c.owed, ctx.Err())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	owed := c.owed
+	for _, due := range reports {
+		if _, ok := c.telling[due]; ok {
+			owed += due.owed
+		}
+	}
+	if owed > 0 && ctx.Err() != nil {
+		return fmt.Errorf("limit: %d summaries not written: %w", owed, ctx.Err())
 	}
 	return nil
 }

@@ -3,7 +3,11 @@ package redact
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // document is JSON that is being copied without its secrets. The source is
@@ -170,12 +174,12 @@ func unquote(raw []byte) string {
 
 // inText redacts text: JSON in it by all rules, and what patterns match.
 func (r *rules) inText(at *branch, text string) (clean string, differs bool) {
-	if beginsLikeJSON(text) {
-		if json.Valid([]byte(text)) {
-			if doc, inside := r.inDocument(at, nil, []byte(text)); inside {
-				text, differs = string(doc), true
+	if doc := bare(text); beginsLikeJSON(doc) {
+		if json.Valid([]byte(doc)) {
+			if redacted, inside := r.inDocument(at, nil, []byte(doc)); inside {
+				text, differs = text[:len(text)-len(doc)]+string(redacted), true
 			}
-		} else if isCutJSON(text) && r.isNamedIn(text) {
+		} else if isCutJSON(doc) && r.isNamedIn(unescaped(doc)) {
 			return r.masked(text), true
 		}
 	}
@@ -187,37 +191,50 @@ func (r *rules) inText(at *branch, text string) (clean string, differs bool) {
 	return text, differs
 }
 
-const space = " \t\r\n"
-
-// beginsLikeJSON reports whether text begins like a JSON object or array, or
-// like a JSON string, in which one may be.
-func beginsLikeJSON(text string) bool {
-	for i := range len(text) {
-		switch text[i] {
-		case '{', '[', '"':
-			return true
-		case ' ', '\t', '\r', '\n':
-		default:
-			return false
-		}
+// bare returns text without what may stand in front of JSON: space, and what a
+// file or a socket leaves there, such as a byte order mark.
+func bare(text string) string {
+	if text == "" || ' ' < text[0] && text[0] < utf8.RuneSelf {
+		return text
 	}
-	return false
+	return strings.TrimLeftFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\uFEFF'
+	})
 }
 
-// isCutJSON reports whether text, which is not JSON, begins like it all the
-// same, as a message such as "[http] token: expired" does not.
+// beginsLikeJSON reports whether text, which is bare, begins like a JSON object
+// or array, or like a JSON string, in which one may be.
+func beginsLikeJSON(text string) bool {
+	return text != "" && (text[0] == '{' || text[0] == '[' || text[0] == '"')
+}
+
+// isCutJSON reports whether text, which beginsLikeJSON and is none, goes on like
+// it, as a message such as "[http] token: expired" does not.
 func isCutJSON(text string) bool {
-	text = strings.TrimLeft(text, space)
-	inner := strings.TrimLeft(text[1:], space)
+	inner := bare(text[1:])
 	if inner == "" {
 		return false
 	}
 	next := `"'\` // quotes of another language, or with what escaped them
 	switch text[0] {
 	case '[':
+		if first, _, more := strings.Cut(inner, ","); more && json.Valid([]byte(first)) {
+			return true
+		}
 		next = `"'\{[`
 	case '"':
 		next = "{["
 	}
 	return strings.IndexByte(next, inner[0]) >= 0
+}
+
+var escapes = regexp.MustCompile(`\\+u[0-9a-fA-F]{4}`)
+
+// unescaped returns text with characters in place of their escapes, also where
+// these are escaped once more: a name can be written with them.
+func unescaped(text string) string {
+	return escapes.ReplaceAllStringFunc(text, func(escape string) string {
+		code, _ := strconv.ParseUint(escape[len(escape)-4:], 16, 16)
+		return string(rune(code))
+	})
 }

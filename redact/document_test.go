@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/slogworks/slogworks/redact"
 )
@@ -19,7 +20,7 @@ func FuzzHandler_JSON(f *testing.F) {
 		`"{\"password\":\"x\"}"`, `"\"[{\\\"password\\\":1}]\""`, `"{\"password\":\"x`, `"plain"`, `"x`,
 		`{"password":"x"}`, `{"a":{"password":{"b":[1,"]"]},"c":null}}`, `[ {"to\u006ben" : 1 , "b":true } ,2]`, `{"a":"{\"password\":1}"}`,
 		`{"password":"x"`, `{}`, `[]`, `[[],{}]`, `{"":0}`, `{"password":-1.5e3,"password":"\\\""}`, "{\"\xff\":\"\xff\"}", `[{"password":1}, "a"`, "\t{\"cookie\"\n:\r{}}", "[",
-		`{"a":[{"token":[{"x":"}"}]}],"b":1}`, strings.Repeat("[", 20000),
+		`{"a":[{"token":[{"x":"}"}]}],"b":1}`, strings.Repeat("[", 20000), `{"a":"\ufeff \u0000{\"token\":1}"}`, `{"pass\u0077ord":"x`,
 	} {
 		f.Add(doc, false)
 		f.Add(doc, true)
@@ -58,8 +59,13 @@ func FuzzHandler_JSON(f *testing.F) {
 }
 
 func begins(text string) bool {
-	text = strings.TrimLeft(text, " \t\r\n")
+	text = bare(text)
 	return text != "" && strings.IndexByte("{[\"", text[0]) >= 0
+}
+
+// bare returns text without what is passed over in front of JSON.
+func bare(text string) string {
+	return strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\uFEFF' })
 }
 
 // expand puts what JSON text stands for in the place of the text. It reports
@@ -80,7 +86,7 @@ func expand(x any) (expanded any, whole bool) {
 	case string:
 		if begins(x) {
 			var inner any
-			if unmarshal([]byte(x), &inner) != nil {
+			if unmarshal([]byte(bare(x)), &inner) != nil {
 				return x, false
 			}
 			return expand(inner)
@@ -131,7 +137,14 @@ func TestHandler_masksWhatLooksLikeJSONAndNamesASecret(t *testing.T) {
 		`{\"password\":\"x\"}`:           true,
 		`{'password': 'x'}`:              true,
 		`"{\"password\":\"x`:             true,
+		`{"pass\u0077ord":"x`:            true,
+		`"{\"pass\\u0077ord\":\"x`:       true,
+		`[1, {"password":"x"`:            true,
+		`["a",{"password":"x"`:           true,
+		"\ufeff\n{\"password\":\"x":      true,
 		`{"user":"x"`:                    false,
+		`{"us\u0065r":"x"`:               false,
+		`[1 of 3] token: expired`:        false,
 		`[http] token: expired`:          false,
 		`"quoted" words, token: expired`: false,
 		`"`:                              false,
@@ -146,6 +159,27 @@ func TestHandler_masksWhatLooksLikeJSONAndNamesASecret(t *testing.T) {
 		var got struct{ K string }
 		if json.Unmarshal(line.Bytes(), &got); got.K != want {
 			t.Errorf("%s became %s, want %s", text, got.K, want)
+		}
+	}
+}
+
+func TestHandler_looksAtJSONBehindAByteOrderMark(t *testing.T) {
+	const doc = "\ufeff\r\n{\"password\":\"hunter2\",\"a\":1}"
+	want := strings.Replace(doc, "hunter2", redact.Redacted, 1)
+	var line bytes.Buffer
+	logger := slog.New(redact.New(slog.NewJSONHandler(&line, nil), nil))
+	logger.Info(doc, "text", doc, "bytes", []byte(doc), "raw", json.RawMessage(doc), "inside", map[string]any{"x": doc})
+	var got struct {
+		Msg, Text, Raw string
+		Bytes          []byte
+		Inside         struct{ X string }
+	}
+	if err := json.Unmarshal(line.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"the message": got.Msg, "a string": got.Text, "bytes": string(got.Bytes), "raw JSON": got.Raw, "a string in a map": got.Inside.X} {
+		if text != want {
+			t.Errorf("%s became %q, want %q", what, text, want)
 		}
 	}
 }

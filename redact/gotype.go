@@ -13,11 +13,14 @@ import (
 
 // isSecretType reports whether x is a secret by its type, or by that of an
 // error it wraps.
-func (r *rules) isSecretType(x any) bool {
-	if len(r.types) == 0 {
-		return false
-	}
-	if r.isSecret(reflect.TypeOf(x)) {
+func (r *rules) isSecretType(x any) bool { return len(r.types) > 0 && r.wrapsSecret(x, maxWraps) }
+
+// maxWraps is how many errors may wrap one another: one may wrap itself, and
+// what is not looked into is a secret.
+const maxWraps = 1000
+
+func (r *rules) wrapsSecret(x any, deep int) bool {
+	if deep == 0 || r.isSecret(reflect.TypeOf(x)) {
 		return true
 	}
 	var wrapped []error
@@ -31,7 +34,7 @@ func (r *rules) isSecretType(x any) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(wrapped, func(e error) bool { return e != nil && r.isSecretType(e) })
+	return slices.ContainsFunc(wrapped, func(e error) bool { return e != nil && r.wrapsSecret(e, deep-1) })
 }
 
 func (r *rules) isSecret(t reflect.Type) bool {

@@ -137,9 +137,9 @@ type Options struct {
 // for. An error without a secret stays the error it is; one with a secret
 // becomes an error with another text, that wraps nothing.
 //
-// Strings and bytes that hold a JSON object, array or string are looked into. If
-// they begin like one and are not, they are masked as a whole if the name of a
-// secret is in them. Base64, other encodings, and bytes behind a pointer or
+// Strings and bytes that hold a JSON object, array or string are looked into, also
+// behind space or a byte order mark. If they begin like one and are not, they are
+// masked as a whole if the name of a secret is in them. Base64, other encodings, and bytes behind a pointer or
 // inside of a struct, which encoding/json writes in base64, are not looked into.
 type Handler struct {
 	next  slog.Handler

@@ -41,7 +41,7 @@ func (r *rules) isPlain(at *branch, a *slog.Attr) bool {
 }
 
 func (r *rules) isPlainText(text string) bool {
-	return len(r.patterns) == 0 && !beginsLikeJSON(text)
+	return len(r.patterns) == 0 && !beginsLikeJSON(bare(text))
 }
 
 // attr redacts an attribute that stands at the given place.

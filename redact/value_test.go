@@ -56,6 +56,18 @@ func TestHandler_findsFieldsByTheirNameInGo(t *testing.T) {
 	}
 }
 
+// ring is an error that wraps itself.
+type ring struct{}
+
+func (*ring) Error() string   { return "ring" }
+func (r *ring) Unwrap() error { return r }
+
+func TestHandler_masksAnErrorThatWrapsItself(t *testing.T) {
+	opts := &redact.Options{Types: []reflect.Type{reflect.TypeFor[pin]()}}
+	check(t, opts, info("k", new(ring)), `{"msg":"m","k":"[REDACTED]"}`, "")
+	check(t, nil, info("k", new(ring)), `{"msg":"m","k":"ring"}`, "")
+}
+
 // TestHandler_readsNothingThatNobodyPrints logs a value behind whose unexported
 // pointer others write, which is theirs to do.
 func TestHandler_readsNothingThatNobodyPrints(t *testing.T) {
@@ -192,7 +204,7 @@ func TestHandler_findsSecretsInsideOfValues(t *testing.T) {
 		"JSON":                           {json.RawMessage(`{"a": [1, {"token" : "hunter2"}]}`), `{"a":[1,{"token":"***"}]}`, ""},
 		"JSON in a struct":               {struct{ Raw json.RawMessage }{json.RawMessage(`{"to\u006ben":"hunter2"}`)}, `{"Raw":{"to\u006ben":"***"}}`, ""},
 		"broken JSON":                    {json.RawMessage(`{"token":"hunter2"`), `"***"`, "***"},
-		"JSON text":                      {` [{"password":"hunter2"}]`, `"[{\"password\":\"***\"}]"`, ""},
+		"JSON text":                      {` [{"password":"hunter2"}]`, `" [{\"password\":\"***\"}]"`, ""},
 		"JSON text in JSON text":         {map[string]string{"body": `{"body":"{\"password\":\"hunter2\"}"}`}, `{"body":"{\"body\":\"{\\\"password\\\":\\\"***\\\"}\"}"}`, ""},
 		"JSON text that is cut off":      {`{"user":"bob","password" : "hunter2","x`, `"***"`, "***"},
 		"JSON bytes":                     {[]byte(`{"password":"x"}`), `"eyJwYXNzd29yZCI6IioqKiJ9"`, `"{\"password\":\"***\"}"`},

@@ -25,7 +25,7 @@ const (
 	maxMessage = 2000 // characters
 	maxAttrs   = 30
 	maxValue   = 500 // characters
-	maxKey     = 100 // characters
+	maxKey     = 100 // characters; of other names too
 
 	maxHeadline = 120  // characters
 	maxMembers  = 1000 // records of a group that are compared
@@ -45,7 +45,7 @@ var (
 		"first":    func(v slogworks.View) string { first, _ := message(v); return first },
 		"headline": (*Digest).headline,
 		"indent":   func(by, s string) string { return strings.ReplaceAll(s, "\n", "\n"+by) },
-		"line":     line,
+		"name":     name,
 		"notes":    func(d *Digest) []string { return d.notes },
 		"rest":     func(v slogworks.View) string { _, rest := message(v); return rest },
 		"sections": sections,
@@ -63,7 +63,7 @@ func defaultBody(t executer, d *Digest) string {
 	if err := execute(t, &b, d); err != nil {
 		// A value with a method that panics is printed by fmt, which catches that.
 		// Whatever it is, the mail goes out, with the records attached.
-		return d.title() + "\n" + err.Error() + "\n"
+		return d.title() + "\n" + block(err.Error()) + "\n"
 	}
 	return b.String()
 }
@@ -165,12 +165,14 @@ func source(v slogworks.View) string {
 		return ""
 	}
 	// The directory is in the attachment; here it takes the width of a phone.
-	place := line(path.Base(strings.ReplaceAll(s.File, `\`, "/"))) + ":" + strconv.Itoa(s.Line)
+	place := name(path.Base(strings.ReplaceAll(s.File, `\`, "/"))) + ":" + strconv.Itoa(s.Line)
 	if s.Function != "" {
-		place += " " + line(path.Base(s.Function))
+		place += " " + name(path.Base(s.Function))
 	}
 	return place
 }
+
+func name(s string) string { return line(cut(s, maxKey)) }
 
 // message returns the first line of the message and the others, of which stack
 // traces have many.
@@ -209,7 +211,7 @@ func attrs(v slogworks.View) []attr {
 			more++
 			return
 		}
-		list = append(list, attr{line(cut(prefix+a.Key, maxKey)), block(cut(text(value), maxValue))})
+		list = append(list, attr{name(prefix + a.Key), block(cut(text(value), maxValue))})
 	}
 	for a := range v.Attrs() {
 		add("", a)

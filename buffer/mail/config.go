@@ -102,8 +102,8 @@ type Config struct {
 	// Auth lists the mechanisms that may be used, best first: SCRAM-SHA-256-PLUS,
 	// SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, PLAIN, LOGIN, CRAM-MD5 and
 	// XOAUTH2. The first that the server offers is used; SCRAM with more than
-	// 1048576 iterations is refused. The default, nil, is the
-	// list but for XOAUTH2, which takes no password.
+	// 1048576 iterations is refused. The default, nil, is the list but for
+	// XOAUTH2, which takes no password.
 	Auth []string
 
 	// From is the sender: shop@example.com or Shop <shop@example.com>.
@@ -124,8 +124,8 @@ type Config struct {
 	// Text and HTML make the two forms of the mail from a [*Digest]. New tries
 	// them. The defaults, for nil, show the records grouped, and up to 100
 	// groups. Of a group they show the last record's attributes, and up to 3
-	// values of one that differs, of the first 1000 records. If a template fails when a mail is made, the default is used and
-	// the mail says why.
+	// values of one that differs, of the first 1000 records. If a template fails
+	// when a mail is made, the default is used and the mail says why.
 	Text *texttemplate.Template
 	HTML *htmltemplate.Template
 

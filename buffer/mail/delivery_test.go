@@ -18,6 +18,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer/mail"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // deliver sends a batch, which must fail, and takes the error apart.
@@ -542,25 +543,14 @@ func TestHandler_leavesNothingBehindWhenItFails(t *testing.T) {
 			})
 			deliver(t, generous(t), h, oneRecord())
 			settled := func() bool { _, open := s.connections(); return open == 0 }
-			wait(t, settled)
+			peertest.WaitFor(t, "the end of the connections", settled)
 			fds, goroutines := descriptors(), runtime.NumGoroutine()
 			for range 50 {
 				deliver(t, generous(t), h, oneRecord())
 			}
 			// No garbage collection comes first: it would close what was forgotten.
-			wait(t, func() bool { return settled() && runtime.NumGoroutine() <= goroutines && descriptors() <= fds })
+			peertest.WaitFor(t, "as many goroutines and files as before", func() bool { return settled() && runtime.NumGoroutine() <= goroutines && descriptors() <= fds })
 		})
-	}
-}
-
-// wait waits until ok.
-func wait(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not come to that")
-		}
-		<-time.After(time.Millisecond)
 	}
 }
 

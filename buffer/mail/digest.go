@@ -99,7 +99,7 @@ func (d *Digest) fingerprint(custom func(slogworks.View) string, v slogworks.Vie
 		if err == nil {
 			return f
 		}
-		d.note("Fingerprint failed: " + err.Error())
+		d.note("Fingerprint failed: ", err.Error())
 	}
 	line := ""
 	if source := v.Source(); source != nil {
@@ -123,10 +123,11 @@ func guarded[T any](f func(T) string, arg T) (s string, err error) {
 	return f(arg), nil
 }
 
-// note adds a line about how the mail came about, once.
-func (d *Digest) note(text string) {
-	if !slices.Contains(d.notes, text) {
-		d.notes = append(d.notes, text)
+// note adds a line about how the mail came about, unless there is one that begins
+// alike: what fails for one record fails for many.
+func (d *Digest) note(begin, rest string) {
+	if !slices.ContainsFunc(d.notes, func(note string) bool { return strings.HasPrefix(note, begin) }) {
+		d.notes = append(d.notes, begin+line(cut(rest, maxValue)))
 	}
 }
 

@@ -94,14 +94,14 @@ func (c *core) compose(b slogworks.Batch, id string, maxAttach int64) ([]byte, e
 		if err == nil {
 			subject = custom
 		} else {
-			d.note("Subject failed: " + err.Error())
+			d.note("Subject failed: ", err.Error())
 		}
 	}
 	m.Subject(header(subject))
 
 	lines, kept := c.attach(d, maxAttach)
 	if kept < len(d.Records) && c.maxAttach >= 0 {
-		d.note(fmt.Sprintf("%s has the newest %d of %d records; the others do not fit.", attachment, kept, len(d.Records)))
+		d.note(attachment+" has ", fmt.Sprintf("the newest %d of %d records; the others do not fit.", kept, len(d.Records)))
 	}
 	text, html := c.bodies(d)
 	m.SetBodyString(gomail.TypeTextPlain, text)
@@ -138,7 +138,7 @@ func (c *core) attach(d *Digest, limit int64) (lines []byte, kept int) {
 	for _, item := range slices.Backward(d.Batch.Items) {
 		written.Reset()
 		if err := stage.Handle(context.Background(), h, item.Record.Clone()); err != nil {
-			d.note(fmt.Sprintf("a record could not be attached: %v", err))
+			d.note("a record could not be attached: ", err.Error())
 			continue
 		}
 		if limit -= int64(written.Len()); limit < 0 {
@@ -218,7 +218,7 @@ func (c *core) bodies(d *Digest) (text, html string) {
 func (d *Digest) custom(field string, t executer) string {
 	var b strings.Builder
 	if err := execute(t, &b, d); err != nil {
-		d.note("the " + field + " template failed: " + err.Error())
+		d.note("the "+field+" template failed: ", err.Error())
 		return ""
 	}
 	return b.String()

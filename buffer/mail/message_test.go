@@ -222,6 +222,19 @@ connect
 			t.Errorf("it says so more than once:\n%s", m.text)
 		}
 	})
+	t.Run("and says so once and in a line, however Fingerprint panics", func(t *testing.T) {
+		h := offline(t, func(cfg *mail.Config) {
+			cfg.Fingerprint = func(v slogworks.View) string {
+				panic(fmt.Sprintf("\x1b[2J\n%s %s", v.Message(), long(10_000, "x")))
+			}
+		})
+		m := preview(t, h, batch(item(0, 0, "a"), item(1, 0, "b")))
+		for form, text := range map[string]string{"text": m.text, "HTML": m.html} {
+			if n := strings.Count(text, "Fingerprint failed: "); n != 1 || strings.ContainsRune(text, '\x1b') || strings.Count(text, "x") > 2000 {
+				t.Errorf("the %s says it %d times:\n%.3000q", form, n, text)
+			}
+		}
+	})
 	t.Run("by where it was logged", func(t *testing.T) {
 		at := func(line int) slog.Attr {
 			return slog.Any(slog.SourceKey, &slog.Source{Function: "example.com/shop/billing.charge", File: "/src/billing/charge.go", Line: line})
@@ -484,12 +497,14 @@ func TestHandler_boundsWhatItShows(t *testing.T) {
 		}
 	})
 	t.Run("what a record holds", func(t *testing.T) {
-		args := []any{"key", long(501, "v"), long(101, "k"), 1}
+		args := []any{"key", long(501, "v"), long(101, "k"), 1, "logger", long(101, "l"),
+			"source", &slog.Source{File: long(101, "f"), Line: 7, Function: long(101, "c")}}
 		for i := range 31 {
 			args = append(args, fmt.Sprint("attr", i), i)
 		}
 		m := preview(t, offline(t, nil), batch(item(0, 8, long(2001, "m"), args...)))
-		contains(t, "the text", m.text, "\n"+long(2000, "m")+"…\n", "key = "+long(500, "v")+"…\n", long(100, "k")+"… = 1\n", "attr27 = 27\n    … = 3 more\n")
+		contains(t, "the text", m.text, "\n"+long(2000, "m")+"…\n", "key = "+long(500, "v")+"…\n", long(100, "k")+"… = 1\n", "attr27 = 27\n    … = 3 more\n",
+			"  "+long(100, "l")+"…\n", "    at "+long(100, "f")+"…:7 "+long(100, "c")+"…\n")
 		if !strings.Contains(m.attached, long(2001, "m")) {
 			t.Error("the attachment is cut as well")
 		}

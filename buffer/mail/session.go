@@ -90,12 +90,16 @@ func (s *session) connect() (err error) {
 	if err != nil {
 		return err
 	}
+	if conn == nil {
+		return errors.New("neither a connection nor an error from Config.Dial")
+	}
 	s.conn = &bounded{Conn: conn, left: maxReplies}
 	return nil
 }
 
 // greet takes the connection to where a mail can be sent.
 func (s *session) greet(password string) (err error) {
+	defer stage.Rescue(&err) // of what TLSConfig calls
 	var conn net.Conn = s.conn
 	if s.core.mode == Implicit {
 		s.enter(PhaseTLS)

@@ -3,6 +3,7 @@ package mail_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/slogworks/slogworks/buffer/mail"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 func TestHandler_authenticates(t *testing.T) {
@@ -272,7 +274,7 @@ func TestHandler_verify(t *testing.T) {
 	if err := newHandler(t, s, credentials("secret")).Verify(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	wait(t, func() bool { _, open := s.connections(); return open == 0 })
+	peertest.WaitFor(t, "the end of the connections", func() bool { _, open := s.connections(); return open == 0 })
 }
 
 // No context ends a computation, so that a server must not ask for a long one.
@@ -311,5 +313,45 @@ func TestHandler_hashesAPasswordOnlySoManyTimes(t *testing.T) {
 		if err := h.Verify(generous(t)); err == nil || !strings.Contains(err.Error(), "hashed") {
 			t.Errorf("Verify returned %v", err)
 		}
+	}
+}
+
+// What Config has of functions may do what it likes.
+func TestHandler_survivesTheFunctionsOfItsConfig(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*mail.Config)
+		want   string
+	}{
+		"a Dial without a connection": {
+			func(cfg *mail.Config) {
+				cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+			},
+			": connect: neither a connection nor an error from Config.Dial",
+		},
+		"a Dial that panics": {
+			func(cfg *mail.Config) {
+				cfg.Dial = func(context.Context, string, string) (net.Conn, error) { panic("no proxy") }
+			},
+			": connect: panic: no proxy",
+		},
+		"a TLSConfig that panics": {
+			func(cfg *mail.Config) {
+				cfg.TLSConfig.VerifyConnection = func(tls.ConnectionState) error { panic("no trust") }
+			},
+			": TLS: panic: no trust",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, script{})
+			h := newHandler(t, s, func(cfg *mail.Config) {
+				cfg.TLS = mail.StartTLS
+				test.change(cfg)
+			})
+			_, e := deliver(t, generous(t), h, oneRecord())
+			if !strings.HasSuffix(e.Error(), test.want) {
+				t.Errorf("the error is\n%s\nwant at its end\n%s", e, test.want)
+			}
+			peertest.WaitFor(t, "the end of the connections", func() bool { _, open := s.connections(); return open == 0 })
+		})
 	}
 }

@@ -99,8 +99,8 @@ func (d *decoder) foreign(key string, depth int) slog.Value {
 	switch c := d.peek(); {
 	case c == '"':
 		return slog.StringValue(d.str())
-	case c == '{' && depth < maxDepth:
-		return d.members(key, depth)
+	case c == '{' && depth < maxDepth && key != "": // handlers print no key for a group without one
+		return d.members(depth)
 	case c == '{' || c == '[':
 		return d.verbatim()
 	case c == 't' || c == 'f':
@@ -117,14 +117,13 @@ func (d *decoder) foreign(key string, depth int) slog.Value {
 	return d.numeric()
 }
 
-func (d *decoder) members(key string, depth int) slog.Value {
+func (d *decoder) members(depth int) slog.Value {
 	at, begin := d.i, len(d.attrs)
 	d.object(depth + 1)
 	members := slices.Clone(d.attrs[begin:])
 	d.attrs = d.attrs[:begin]
-	if d.err == nil && (len(members) == 0 || key == "") {
-		// Handlers print nothing for an empty group and no key for this one.
-		d.i = at
+	if d.err == nil && len(members) == 0 {
+		d.i = at // handlers print nothing for an empty group
 		return d.verbatim()
 	}
 	return slog.GroupValue(members...)

@@ -9,9 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxArgs is how many bytes of args are put into a message, and maxWidth how wide
-// one of them may be made, and maxMessage how long the message may become: what is
-// beyond would make much of little, as a long text does that a format has often.
+// maxArgs is how many bytes of args are put into a message, maxWidth how wide one
+// of them may be made, and maxMessage how long the message may become, and how
+// many bytes of args are looked at for it: what is beyond would make much of
+// little, as a long text does that a format has often, even if a precision then
+// cuts it to nothing.
 const (
 	maxArgs    = 64 << 10
 	maxWidth   = 1000
@@ -26,7 +28,10 @@ func percent(format string, args pyValue) (string, bool) {
 		p.args = []pyValue{args}
 	}
 	if args.kind == 'd' {
-		p.dict = args.items
+		p.dict = map[string]pyValue{}
+		for i := 0; i < len(args.items); i += 2 {
+			p.dict[args.items[i].text] = args.items[i+1]
+		}
 	}
 	for p.rest != "" {
 		i := strings.IndexByte(p.rest, '%')
@@ -47,7 +52,8 @@ type percenter struct {
 	out  strings.Builder
 	rest string
 	args []pyValue
-	dict []pyValue
+	dict map[string]pyValue
+	used int // bytes of args
 }
 
 // spec is a directive without its percent sign and key.
@@ -65,7 +71,10 @@ func (p *percenter) directive() bool {
 	keyed := strings.HasPrefix(p.rest, "(")
 	if keyed {
 		key, rest, ok := strings.Cut(p.rest[1:], ")")
-		if p.rest = rest; !ok || !p.lookUp(key, &v) {
+		if p.rest = rest; !ok {
+			return false
+		}
+		if v, ok = p.dict[key]; !ok {
 			return false
 		}
 	}
@@ -93,19 +102,12 @@ func (p *percenter) directive() bool {
 	if !keyed && !p.next(&v) {
 		return false
 	}
+	if p.used += v.size; p.used > maxMessage {
+		return false
+	}
 	text, ok := s.apply(verb, v)
 	p.out.WriteString(text)
 	return ok
-}
-
-func (p *percenter) lookUp(key string, v *pyValue) bool {
-	found := false
-	for i := 0; i < len(p.dict); i += 2 {
-		if p.dict[i].text == key {
-			*v, found = p.dict[i+1], true
-		}
-	}
-	return found
 }
 
 func (p *percenter) next(v *pyValue) bool {

@@ -17,6 +17,7 @@ type pyValue struct {
 	text  string
 	float float64
 	items []pyValue
+	size  int // of its JSON
 }
 
 func (v pyValue) isEmpty() bool {
@@ -32,7 +33,14 @@ func parsePython(doc string) (pyValue, bool) {
 	return v, d.err == nil
 }
 
-func (d *decoder) python(depth int) (v pyValue) {
+func (d *decoder) python(depth int) pyValue {
+	begin := d.i
+	v := d.pythonValue(depth)
+	v.size = d.i - begin
+	return v
+}
+
+func (d *decoder) pythonValue(depth int) (v pyValue) {
 	if depth > maxDepth {
 		d.fail(d.i, "too deep")
 		return v

@@ -56,8 +56,9 @@
 // A decoded record makes slog.JSONHandler and slog.TextHandler write byte for
 // byte what the original would have made them write, with three exceptions.
 // Invalid UTF-8 becomes U+FFFD. A time zone whose offset is no whole minute
-// becomes one that is, and one whose offset is a day or more becomes UTC. And a value with a MarshalJSON method that is a slice of
-// bytes, but no valid json.RawMessage, may lose its quotes in text.
+// becomes one that is, and one whose offset is a day or more becomes UTC. And a
+// value with a MarshalJSON method that is a slice of bytes, but no valid
+// json.RawMessage, may lose its quotes in text.
 //
 // A program counter means nothing in another process, so a record that had one
 // comes back with a last attribute slogworks.View.Source knows:

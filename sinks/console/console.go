@@ -39,14 +39,15 @@ import (
 
 	"github.com/lmittmann/tint"
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // Options are options for a [Handler]. A zero Options consists entirely of
 // default values.
 type Options struct {
 	// Level is the lowest level that is printed. It is asked for each record,
-	// so that a *slog.LevelVar changes it at run time. If Level is nil, or a
-	// nil *slog.LevelVar, it is slog.LevelInfo.
+	// so that a *slog.LevelVar changes it at run time. If Level is nil, it is
+	// slog.LevelInfo.
 	Level slog.Leveler
 
 	// AddSource prints the file and the line of the log call, with the last
@@ -115,7 +116,8 @@ type core struct {
 }
 
 // New returns a handler that prints records to w, each with one call of Write.
-// It panics if w is nil. nil options are the same as a zero Options.
+// It panics if w is nil or Options.Level a nil pointer. nil options are the same
+// as a zero Options.
 func New(w io.Writer, opts *Options) *Handler {
 	if w == nil {
 		panic("console: nil Writer")
@@ -124,9 +126,7 @@ func New(w io.Writer, opts *Options) *Handler {
 	if opts != nil {
 		o = *opts
 	}
-	if v, ok := o.Level.(*slog.LevelVar); o.Level == nil || ok && v == nil {
-		o.Level = slog.LevelInfo
-	}
+	o.Level = stage.Level("console", o.Level, slog.LevelInfo)
 	if o.TimeFormat == "" {
 		o.TimeFormat = "15:04:05.000"
 	}

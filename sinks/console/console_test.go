@@ -182,12 +182,15 @@ func TestHandler_Enabled(t *testing.T) {
 			}
 		}
 	})
-	t.Run("takes a nil LevelVar for Info", func(t *testing.T) {
-		h := console.New(io.Discard, &console.Options{Level: (*slog.LevelVar)(nil)})
-		if h.Enabled(t.Context(), slog.LevelInfo-1) || !h.Enabled(t.Context(), slog.LevelInfo) {
-			t.Error("the lowest level is not Info")
+}
+
+func TestNew_panicsWithANilPointerAsALevel(t *testing.T) {
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "console: nil *slog.LevelVar as a level") {
+			t.Errorf("it panicked with %q", p)
 		}
-	})
+	}()
+	console.New(io.Discard, &console.Options{Level: (*slog.LevelVar)(nil)})
 }
 
 func TestHandler_Handle(t *testing.T) {

@@ -34,10 +34,12 @@ package memory
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/chain"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // Options say what a Handler keeps. The zero Options are the defaults.
@@ -69,7 +71,8 @@ type Handler struct {
 
 var _ slogworks.BatchHandler = (*Handler)(nil)
 
-// New returns a Handler without records. Options may be nil.
+// New returns a Handler without records. Options may be nil. It panics if their
+// Level is a nil pointer.
 func New(opts *Options) *Handler {
 	var o Options
 	if opts != nil {
@@ -78,12 +81,12 @@ func New(opts *Options) *Handler {
 	if o.MaxRecords <= 0 {
 		o.MaxRecords = defaultMaxRecords
 	}
-	return &Handler{core: &core{level: o.Level, maxRecords: o.MaxRecords}}
+	return &Handler{core: &core{level: stage.Level("memory", o.Level, math.MinInt), maxRecords: o.MaxRecords}}
 }
 
 // Enabled reports whether level is at least [Options].Level.
 func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
-	return h.core.level == nil || level >= h.core.level.Level()
+	return level >= h.core.level.Level()
 }
 
 // Handle keeps the record, whatever its level, and the values of ctx. The error

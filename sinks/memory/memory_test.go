@@ -141,6 +141,15 @@ func TestHandler_readsItsLevelPerRecord(t *testing.T) {
 	}
 }
 
+func TestNew_panicsWithANilPointerAsALevel(t *testing.T) {
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "memory: nil *slog.LevelVar as a level") {
+			t.Errorf("it panicked with %q", p)
+		}
+	}()
+	memory.New(&memory.Options{Level: (*slog.LevelVar)(nil)})
+}
+
 // counter is a LogValuer that says how often it was asked, as a live object does.
 type counter struct{ n int }
 
