@@ -21,8 +21,8 @@ type DeliveryError struct {
 	// batch to several. The next attempt carries them in [Batch.Done].
 	Done []string
 
-	// After is how long to wait before the next attempt; 0 leaves it to the
-	// caller's [Backoff].
+	// After is how long to wait before the next attempt, counted from when the
+	// error was returned; 0 and less leave it to the caller's [Backoff].
 	After time.Duration
 
 	// Permanent says that trying again cannot help.
@@ -54,12 +54,25 @@ func (e *DeliveryError) Error() string {
 	case e.Permanent:
 		b.WriteString("; permanent")
 	case e.After > 0:
-		fmt.Fprintf(&b, "; try again after %v", e.After)
+		fmt.Fprintf(&b, "; next attempt due in %v", rounded(e.After))
 	}
 	if e.Uncertain {
 		b.WriteString("; may have been delivered")
 	}
 	return b.String()
+}
+
+// rounded leaves of d what a reader looks for.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second)
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond)
+	}
+	return d
 }
 
 // Unwrap returns the cause.

@@ -19,9 +19,14 @@ func TestDeliveryError_saysWhatItsFieldsSay(t *testing.T) {
 		{slogworks.DeliveryError{}, "not delivered"},
 		{slogworks.DeliveryError{Err: io.EOF}, "EOF"},
 		{slogworks.DeliveryError{Err: io.EOF, Accepted: 3}, "EOF; 3 accepted"},
-		{slogworks.DeliveryError{Done: []string{"a", "b"}, After: time.Minute}, "not delivered; done for a, b; try again after 1m0s"},
+		{slogworks.DeliveryError{Done: []string{"a", "b"}, After: time.Minute}, "not delivered; done for a, b; next attempt due in 1m0s"},
 		{slogworks.DeliveryError{Err: io.EOF, Permanent: true, After: time.Minute}, "EOF; permanent"},
-		{slogworks.DeliveryError{Err: io.EOF, Accepted: 1, After: time.Second, Uncertain: true}, "EOF; 1 accepted; try again after 1s; may have been delivered"},
+		{slogworks.DeliveryError{Err: io.EOF, Accepted: 1, After: time.Second, Uncertain: true}, "EOF; 1 accepted; next attempt due in 1s; may have been delivered"},
+		{slogworks.DeliveryError{Err: io.EOF, After: time.Hour - 12345*time.Microsecond}, "EOF; next attempt due in 1h0m0s"},
+		{slogworks.DeliveryError{Err: io.EOF, After: 4812345678}, "EOF; next attempt due in 4.8s"},
+		{slogworks.DeliveryError{Err: io.EOF, After: 12345678}, "EOF; next attempt due in 12ms"},
+		{slogworks.DeliveryError{Err: io.EOF, After: 345678}, "EOF; next attempt due in 345.678µs"},
+		{slogworks.DeliveryError{Err: io.EOF, After: -time.Second}, "EOF"},
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("Error = %q, want %q", got, test.want)

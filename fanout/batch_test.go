@@ -211,9 +211,10 @@ func TestHandler_goesOnWithABatchAfterAnError(t *testing.T) {
 		return nil
 	}}
 	last := new(handlertest.Recorder)
+	behind := fanout.OnError(fanout.AtLeast(plain.Plain(), debug), func(context.Context, slogworks.View, error) { panic("report") })
 	for _, h := range []slogworks.BatchHandler{
 		fanout.New(failing(refused), panicking("whole"), plain.Plain(), last),
-		fanout.Router(fanout.Route{To: failing(refused)}, fanout.Route{To: panicking("whole")}, fanout.Route{To: plain.Plain()}, fanout.Route{To: last}),
+		fanout.Router(fanout.Route{To: failing(refused)}, fanout.Route{To: panicking("whole")}, fanout.Route{To: behind}, fanout.Route{To: last}),
 	} {
 		err := h.HandleBatch(t.Context(), batchOf(slogworks.Digest, info, info, info, info))
 		var panicked *slogworks.PanicError

@@ -33,32 +33,36 @@ func (h *FailoverHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 // Handle calls the handlers that are enabled for the record until one returns
-// nil.
+// nil. If none does and one of them returned a [*slogworks.DeliveryError], it
+// returns one of its own as HandleBatch does, so that a queue in front knows
+// whether and when to try again.
 func (h *FailoverHandler) Handle(ctx context.Context, r slog.Record) error {
-	var errs []error
+	var met refusals
 	for _, child := range h.children {
 		handed, err := child.offer(ctx, &r)
 		if handed && err == nil {
 			return nil
 		}
 		if err != nil {
-			errs = append(errs, err)
+			met.add(err, true)
 		}
 	}
-	return errors.Join(errs...)
+	if !met.delivery {
+		return errors.Join(met.errs...)
+	}
+	return met.inAll(0)
 }
 
 // HandleBatch gives b to the first handler, and what that one did not accept to
 // the next. If something is left over it returns a [*slogworks.DeliveryError]
 // of its own. Accepted counts the items of b before the first one that was
 // offered and that nobody took; Uncertain is set too if a later one was taken.
-// It is Permanent if all handlers that were asked say so; After is the shortest
-// wait of those that do not.
+// It is Permanent if all handlers that were asked say so, or panicked, or take
+// no batches and returned another error; After is the shortest wait of the rest.
 func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 	var (
-		errs   []error
-		waits  []time.Duration // of the children that may be tried again
-		total  slogworks.DeliveryError
+		met    refusals
+		alone  []int // the items that failed alone
 		taken  = make([]bool, len(b.Items))
 		missed = make([]bool, len(b.Items))
 	)
@@ -70,34 +74,78 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 			continue
 		}
 		err := stage.HandleBatch(ctx, child.next, part.Batch)
-		if err != nil {
-			errs = append(errs, opaque(err))
-			one := stage.DeliveryOf(err)
-			b.Done = slices.Concat(b.Done, one.Done)
-			total.Done = append(total.Done, one.Done...)
-			total.Uncertain = total.Uncertain || one.Uncertain
-			if !one.Permanent {
-				waits = append(waits, one.After)
-			}
-		}
 		first := stage.Accepted(err, len(part.Items))
+		if cause, ok := stage.FailedAlone(err); ok {
+			alone = append(alone, part.Origin(first))
+			met.add(cause, true)
+		} else if err != nil {
+			met.add(err, stage.IsPanic(err))
+		}
+		if err != nil {
+			b.Done = slices.Concat(b.Done, stage.DeliveryOf(err).Done)
+		}
 		for n := range part.Items {
 			i := part.Origin(n)
 			taken[i], missed[i] = n < first, n >= first
 		}
 	}
-	total.Accepted = slices.Index(missed, true)
-	if total.Accepted < 0 {
+	accepted := slices.Index(missed, true)
+	if accepted < 0 {
 		return nil
 	}
-	if slices.Contains(taken[total.Accepted:], true) {
+	for _, i := range alone {
+		if i == accepted {
+			met.alone = true
+		} else {
+			met.waits = append(met.waits, 0) // that handler has not seen it yet
+		}
+	}
+	total := met.inAll(accepted)
+	if slices.Contains(taken[accepted:], true) {
 		total.Uncertain = true
 	}
-	if total.Permanent = len(waits) == 0; !total.Permanent {
-		total.After = slices.Min(waits)
+	return total
+}
+
+// refusals are the errors of the handlers that did not take a record or batch.
+type refusals struct {
+	errs      []error
+	delivery  bool            // one of them is a DeliveryError
+	alone     bool            // one of them is about the first item left and no other
+	waits     []time.Duration // of the handlers that may be tried again
+	done      []string
+	uncertain bool
+}
+
+// add takes note of an error, of which final says whether trying again is out
+// of the question unless it is a DeliveryError.
+func (r *refusals) add(err error, final bool) {
+	r.errs = append(r.errs, opaque(err))
+	one, ok := err.(*slogworks.DeliveryError)
+	if ok = ok && one != nil; !ok {
+		one = &slogworks.DeliveryError{Permanent: final}
 	}
-	total.Err = errors.Join(errs...)
-	return &total
+	r.delivery = r.delivery || ok
+	r.done = append(r.done, one.Done...)
+	r.uncertain = r.uncertain || one.Uncertain
+	if !one.Permanent {
+		r.waits = append(r.waits, one.After)
+	}
+}
+
+// inAll is what the refusals come to where so many items were accepted.
+func (r *refusals) inAll(accepted int) *slogworks.DeliveryError {
+	all := &slogworks.DeliveryError{Accepted: accepted, Done: r.done, Uncertain: r.uncertain, Err: errors.Join(r.errs...)}
+	if len(r.waits) > 0 {
+		all.After = slices.Min(r.waits)
+		return all
+	}
+	all.Permanent = true
+	if r.alone {
+		// The items behind it may find a handler yet.
+		all.Err = &stage.Alone{Err: all.Err}
+	}
+	return all
 }
 
 // WithAttrs returns a handler whose children have the attributes added, each a

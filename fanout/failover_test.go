@@ -12,6 +12,7 @@ import (
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/fanout"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 func TestFailoverHandler_stopsAtTheFirstHandlerThatTakesTheRecord(t *testing.T) {
@@ -39,11 +40,43 @@ func TestFailoverHandler_returnsTheErrorsOfAll(t *testing.T) {
 	)
 	err := h.Handle(t.Context(), record(slog.LevelInfo, "message"))
 	wantPanicError(t, err)
-	if !errors.Is(err, other) || err.Error() != "other\npanic: broken\nrefused; permanent" {
+	if !errors.Is(err, other) || err.Error() != "other\npanic: broken\nrefused; permanent; permanent" {
 		t.Errorf("Handle returned %v", err)
 	}
-	if _, ok := errors.AsType[*slogworks.DeliveryError](err); ok {
-		t.Error("the error leads to the DeliveryError of one handler")
+	if delivery, ok := err.(*slogworks.DeliveryError); !ok {
+		t.Error("the error is not a DeliveryError")
+	} else if _, ok := errors.AsType[*slogworks.DeliveryError](delivery.Err); ok {
+		t.Error("the cause leads to the DeliveryError of one handler")
+	}
+}
+
+func TestFailoverHandler_saysWhatBecameOfARecord(t *testing.T) {
+	type said = slogworks.DeliveryError
+	down, refused := &said{After: time.Hour, Uncertain: true, Done: []string{"a"}, Err: errBroken}, &said{Permanent: true, Err: errBroken}
+	for _, test := range []struct {
+		name     string
+		children []slog.Handler
+		want     *said // nil: the error is none
+	}{
+		{"an error and a panic are final", []slog.Handler{failing(errBroken), panicking(errBroken), failing((*said)(nil))}, nil},
+		{"the shortest wait", []slog.Handler{failing(down), failing(&said{After: time.Minute})}, &said{After: time.Minute, Uncertain: true, Done: []string{"a"}}},
+		{"nobody waits for an error", []slog.Handler{failing(errBroken), failing(down), panicking(errBroken)}, down},
+		{"nobody waits for one that refused for good", []slog.Handler{failing(refused), failing(down)}, down},
+		{"Permanent if none may be tried again", []slog.Handler{failing(refused), failing(errBroken), panicking(errBroken)}, refused},
+		{"what a handler accepted is none of the next", []slog.Handler{failing(&said{Accepted: 1})}, &said{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := fanout.Failover(test.children...)
+			for name, h := range map[string]slog.Handler{"as built": h, "derived": h.WithGroup("g"), "in another": fanout.Failover(h)} {
+				got, ok := h.Handle(t.Context(), record(slog.LevelInfo, "message")).(*said)
+				w := test.want
+				if ok != (w != nil) {
+					t.Errorf("%s: the error is %#v", name, got)
+				} else if ok && (got.Permanent != w.Permanent || got.After != w.After || got.Uncertain != w.Uncertain || !slices.Equal(got.Done, w.Done) || got.Accepted != 0) {
+					t.Errorf("%s: the error is %+v, want %+v", name, *got, *w)
+				}
+			}
+		})
 	}
 }
 
@@ -157,6 +190,9 @@ func TestFailoverHandler_givesTheNextHandlerWhatIsLeftOfABatch(t *testing.T) {
 	}
 }
 
+// errPanic stands for a panic in a table of answers.
+var errPanic = errors.New("panic")
+
 func TestFailoverHandler_saysWhatBecameOfABatch(t *testing.T) {
 	type said = slogworks.DeliveryError
 	for _, test := range []struct {
@@ -170,12 +206,18 @@ func TestFailoverHandler_saysWhatBecameOfABatch(t *testing.T) {
 		{"no wait is the shortest", []error{&said{After: time.Hour}, errBroken}, said{}},
 		{"nobody waits for one that refused for good", []error{&said{Permanent: true}, &said{After: time.Hour}}, said{After: time.Hour}},
 		{"Uncertain if one is", []error{&said{Uncertain: true}, errBroken}, said{Uncertain: true}},
+		{"a panic is not waited for", []error{errPanic, &said{After: time.Hour}}, said{After: time.Hour}},
+		{"Permanent if all others panic", []error{errPanic, &said{Permanent: true}}, said{Permanent: true}},
 		{"Done of all", []error{&said{Done: []string{"a"}}, &said{Done: []string{"b"}}}, said{Done: []string{"a", "b"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var handlers []slog.Handler
 			for _, answer := range test.children {
-				handlers = append(handlers, failing(answer))
+				if answer == errPanic {
+					handlers = append(handlers, panicking(errBroken))
+				} else {
+					handlers = append(handlers, failing(answer))
+				}
 			}
 			got, ok := fanout.Failover(handlers...).HandleBatch(t.Context(), batchOf(slogworks.Digest, info)).(*said)
 			if !ok {
@@ -221,4 +263,27 @@ func TestFailoverHandler_givesTheRestToTheNextAfterOneRecordFailed(t *testing.T)
 	}
 	wantMessages(t, first, "0", "2")
 	wantBatches(t, second, "escalation 1 3 4;")
+}
+
+func TestFailoverHandler_failsOneRecordThatNobodyTakes(t *testing.T) {
+	poisoned := func() slog.Handler {
+		rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
+			if b.Items[0].Record.Message == "1" {
+				panic(errBroken)
+			}
+			return nil
+		}}
+		return rec.Plain()
+	}
+	for name, h := range map[string]slogworks.BatchHandler{
+		"singles":            fanout.Failover(poisoned(), fanout.AtLeast(poisoned(), debug)),
+		"one that refuses":   fanout.Failover(failing(&slogworks.DeliveryError{Permanent: true}), poisoned()),
+		"reports that panic": fanout.OnError(fanout.Failover(poisoned()), func(context.Context, slogworks.View, error) { panic("report") }),
+	} {
+		err := h.HandleBatch(t.Context(), batchOf(slogworks.Stream, info, info, info))
+		cause, alone := stage.FailedAlone(err)
+		if delivery, ok := err.(*slogworks.DeliveryError); !ok || !alone || delivery.Accepted != 1 || !delivery.Permanent || !errors.Is(cause, errBroken) {
+			t.Errorf("%s: the error is %#v", name, err)
+		}
+	}
 }

@@ -77,7 +77,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	var errs []error
 	for _, child := range h.children {
 		if _, err := child.offer(ctx, &r); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, opaque(err))
 		}
 	}
 	return errors.Join(errs...)

@@ -103,31 +103,40 @@ func (g *guard) offer(ctx context.Context, r *slog.Record) (handed bool, err err
 	if !g.next.Enabled(ctx, r.Level) {
 		return false, nil
 	}
-	if err := g.next.Handle(ctx, r.Clone()); err != nil {
-		return true, opaque(err)
-	}
-	return true, nil
+	return true, g.next.Handle(ctx, r.Clone())
 }
 
 // handleBatch hands b to the child and calls delivered with the index of each
-// item that the child took. One that takes single records is called even after
-// an item failed: nobody up here tries again, so the rest would be lost with it.
+// item that the child took. One that takes single records, be it behind others,
+// is called even after an item failed: nobody up here tries again, so the rest
+// would be lost with it.
 func (g *guard) handleBatch(ctx context.Context, b slogworks.Batch, delivered func(n int)) error {
 	if len(b.Items) == 0 {
 		return nil
 	}
-	if _, ok := g.next.(slogworks.BatchHandler); ok {
-		err := stage.HandleBatch(ctx, g.next, b)
-		for n := range stage.Accepted(err, len(b.Items)) {
-			delivered(n)
-		}
-		return opaque(err)
-	}
 	var errs []error
+	if _, ok := g.next.(slogworks.BatchHandler); ok {
+		at := 0
+		deliveredTo := func(end int) {
+			for ; at < end; at++ {
+				delivered(at)
+			}
+		}
+		stage.HandleAll(ctx, g.next, b, func(err error, first, end int) {
+			errs = append(errs, opaque(err))
+			deliveredTo(first)
+			at = end
+		})
+		deliveredTo(len(b.Items))
+		if len(errs) == 1 {
+			return errs[0]
+		}
+		return errors.Join(errs...)
+	}
 	for n, item := range b.Items {
 		handed, err := g.offer(item.Context, &item.Record)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, opaque(err))
 		} else if handed {
 			delivered(n)
 		}

@@ -81,7 +81,11 @@ func (h *ErrorHandler) reported(ctx context.Context, r slog.Record, err error) e
 	if delivery, ok := err.(*slogworks.DeliveryError); ok && delivery != nil {
 		// Whoever tries again must still learn what was delivered.
 		whole := *delivery
-		whole.Err = errors.Join(delivery.Err, panicked)
+		if cause, alone := stage.FailedAlone(err); alone {
+			whole.Err = &stage.Alone{Err: errors.Join(cause, panicked)}
+		} else {
+			whole.Err = errors.Join(delivery.Err, panicked)
+		}
 		return &whole
 	}
 	return errors.Join(err, panicked)

@@ -110,7 +110,7 @@ func (h *RouterHandler) Handle(ctx context.Context, r slog.Record) error {
 			handed, err = h.routes[i].to.offer(ctx, &r)
 		}
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, opaque(err))
 		} else if handed {
 			delivered = true
 		}

@@ -26,8 +26,9 @@ type Out struct {
 // out that is open at its level. It is safe for concurrent use: an out gets one
 // Write at a time, but a writer that stands in two outs may get two. A writer
 // that fails or panics leaves the others untouched; the errors of all come back
-// joined. A record that some out did not get is counted in [slogworks.Books] as
-// dropped for "error", and one that came after Shutdown as "closed".
+// joined, and so does a panic in what encodes. A record that some out did not
+// get is counted in [slogworks.Books] as dropped for "error", and one that came
+// after Shutdown as "closed".
 type WritersHandler struct {
 	core *writersCore
 
@@ -108,7 +109,7 @@ func (h *WritersHandler) Handle(ctx context.Context, r slog.Record) error {
 		h.core.afterward.Add(1)
 		return ErrClosed
 	}
-	err := h.encoders[set].Handle(ctx, r)
+	err := stage.Handle(ctx, h.encoders[set], r)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrClosed):
@@ -146,7 +147,7 @@ func (h *WritersHandler) derive(with func(slog.Handler) slog.Handler) *WritersHa
 }
 
 // Unwrap returns what newHandler made.
-func (h *WritersHandler) Unwrap() []slog.Handler { return h.encoders[1:] }
+func (h *WritersHandler) Unwrap() []slog.Handler { return slices.Clone(h.encoders[1:]) }
 
 // Flush flushes the writers that have a Flush method and joins their errors. One
 // whose Flush takes no context, such as a *bufio.Writer, is waited for whatever

@@ -283,6 +283,23 @@ func TestWritersHandler_keepsFaultsOfOneWriterFromTheOthers(t *testing.T) {
 	}
 }
 
+func TestWritersHandler_countsWhatItsEncoderPanicsOn(t *testing.T) {
+	var written bytes.Buffer
+	h := fanout.Writers(func(w io.Writer) slog.Handler {
+		return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == "poison" {
+				panic(errBroken)
+			}
+			return a
+		}})
+	}, fanout.Out{W: &written})
+	wantPanicError(t, h.Handle(t.Context(), record(slog.LevelInfo, "message", slog.Int("poison", 1))))
+	if err := h.Handle(t.Context(), record(slog.LevelInfo, "message")); err != nil || strings.Count(written.String(), "\n") != 1 {
+		t.Errorf("after it, Handle returns %v and %q is written", err, &written)
+	}
+	wantAccount(t, h, slogworks.Account{Stage: "fanout.Writers", Accepted: 2, Delivered: 1, Dropped: map[string]uint64{"error": 1}})
+}
+
 // verbs is a writer that has the verbs with a context.
 type verbs struct {
 	bytes.Buffer

@@ -86,20 +86,35 @@ func (c *core) persist(to *destination, b slogworks.Batch, err error, again func
 			b.Items = b.Items[accepted:]
 			started, failures = time.Now(), 1
 		}
-		wait := max(delivery.After, c.Retry.Delay(failures))
-		if delivery.Permanent || c.Retry.MaxElapsed > 0 && time.Since(started)+wait > c.Retry.MaxElapsed {
-			c.fail(to, b, err)
-			return
-		}
-		c.stalled(to, err)
-		if !c.pause(wait, closing) {
-			c.abandon(b.Items)
-			return
-		}
-		select {
-		case <-closing:
-			closing = nil
-		default:
+		if cause, alone := stage.FailedAlone(err); alone {
+			// Behind other stages is a handler of single records, which would
+			// not be tried again if it stood here.
+			c.fail(to, slogworks.Batch{Items: b.Items[:1]}, cause)
+			b.Items = b.Items[1:]
+			if len(b.Items) == 0 {
+				return
+			}
+			if c.life.Err() != nil {
+				c.abandon(b.Items)
+				return
+			}
+			started, failures = time.Now(), 0
+		} else {
+			wait := max(delivery.After, c.Retry.Delay(failures))
+			if delivery.Permanent || c.Retry.MaxElapsed > 0 && wait > c.Retry.MaxElapsed-time.Since(started) {
+				c.fail(to, b, err)
+				return
+			}
+			c.stalled(to, err)
+			if !c.pause(wait, closing) {
+				c.abandon(b.Items)
+				return
+			}
+			select {
+			case <-closing:
+				closing = nil
+			default:
+			}
 		}
 		if err = again(b.Items, delivery); err == nil {
 			c.recovered(to)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -242,6 +243,22 @@ func TestHandler_givesUpAfterMaxElapsed(t *testing.T) {
 		}
 		if len(errs) != 2 || errs[0].Error() != "down 1" || errs[1].Error() != fmt.Sprint("down ", len(all)) {
 			t.Errorf("OnError was called with %v", errs)
+		}
+	})
+}
+
+// A sink may name any time: what comes of adding to it must not look short.
+func TestHandler_givesUpOnASinkThatIsDownForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := &queue.Options{Retry: slogworks.Backoff{MaxElapsed: time.Minute}}
+		all, q := attempts(t, opts, batchOf(slogworks.Stream, slog.LevelInfo, 1), func(call int) error {
+			if call == 1 {
+				return &slogworks.DeliveryError{After: 2 * time.Second}
+			}
+			return &slogworks.DeliveryError{After: math.MaxInt64}
+		})
+		if s := q.Stats(); len(all) != 2 || s.Failed != 1 {
+			t.Errorf("%d attempts, %+v", len(all), s)
 		}
 	})
 }

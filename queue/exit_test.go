@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/queue"
 )
 
@@ -71,7 +72,7 @@ func TestMain(m *testing.M) {
 		child()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(peertest.Main(m, "queue.(*core).work("))
 }
 
 // run runs a child and returns what it has written and its exit code.

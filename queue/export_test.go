@@ -2,6 +2,7 @@ package queue
 
 import (
 	"log/slog"
+	"unsafe"
 
 	"github.com/slogworks/slogworks"
 )
@@ -16,7 +17,10 @@ func (h *Handler) Waiters() int {
 // FIFO is a fifo whose slots hold a number each.
 type FIFO struct{ fifo }
 
-const SegmentSize = segmentSize
+const (
+	SegmentSize = segmentSize
+	SlotSize    = unsafe.Sizeof(slot{})
+)
 
 // Push appends a record, or a batch if size is not 1.
 func (f *FIFO) Push(n, size int) {

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"errors"
 	"time"
 
 	"github.com/slogworks/slogworks"
@@ -53,7 +52,7 @@ func (c *core) fail(to *destination, b slogworks.Batch, err error) {
 		_ = c.fallBack(c.life, b)
 	}
 	c.failed.Add(uint64(len(b.Items)))
-	if isPanic(err) {
+	if stage.IsPanic(err) {
 		c.panics.Add(uint64(len(b.Items)))
 	}
 	c.settle(len(b.Items))
@@ -66,11 +65,4 @@ func (c *core) reportError(err error) {
 	var ignored error
 	defer stage.Rescue(&ignored)
 	c.OnError(err)
-}
-
-// isPanic calls methods of an error that is not ours, and may be a nil pointer.
-func isPanic(err error) (is bool) {
-	defer func() { _ = recover() }()
-	var panicked *slogworks.PanicError
-	return errors.As(err, &panicked)
 }

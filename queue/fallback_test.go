@@ -190,21 +190,27 @@ func TestHandler_fallbackForBatches(t *testing.T) {
 				t.Errorf("%v, and the fallback got %+v", err, got)
 			}
 
-			single := &handlertest.Recorder{Level: slog.LevelInfo, Before: func(_ context.Context, b slogworks.Batch) error {
-				if b.Items[0].Record.Message == "escalation 2" {
-					panic("refused")
+			for _, behind := range []bool{false, true} {
+				single := &handlertest.Recorder{Level: slog.LevelInfo, Before: func(_ context.Context, b slogworks.Batch) error {
+					if b.Items[0].Record.Message == "escalation 2" {
+						panic("refused")
+					}
+					return nil
+				}}
+				fallback := single.Plain()
+				if behind {
+					fallback = fanout.AtLeast(fallback, slog.LevelDebug)
 				}
-				return nil
-			}}
-			q, lost = build(&queue.Options{Fallback: single.Plain()})
-			err = q.HandleBatch(context.Background(), b)
-			closeQueue(t, q)
-			want := []string{"escalation 0", "escalation 1", "escalation 4"}[5-lost:]
-			if got := messages(single); !slices.Equal(got, want) {
-				t.Errorf("the fallback got %q, want %q", got, want)
-			}
-			if name == "overflowed" && err != queue.ErrFull {
-				t.Errorf("a batch of which the fallback took a part: %v", err)
+				q, lost = build(&queue.Options{Fallback: fallback})
+				err = q.HandleBatch(context.Background(), b)
+				closeQueue(t, q)
+				want := []string{"escalation 0", "escalation 1", "escalation 4"}[5-lost:]
+				if got := messages(single); !slices.Equal(got, want) {
+					t.Errorf("the fallback got %q, want %q", got, want)
+				}
+				if name == "overflowed" && err != queue.ErrFull {
+					t.Errorf("a batch of which the fallback took a part: %v", err)
+				}
 			}
 		})
 	}

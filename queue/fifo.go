@@ -92,7 +92,7 @@ func (f *fifo) peek(n int) []slot {
 	if f.head == f.tail {
 		end = f.end
 	}
-	return f.head.slots[f.first:min(end, f.first+n)]
+	return f.head.slots[f.first : f.first+min(end-f.first, n)]
 }
 
 // pop removes the first n slots, which must stand side by side and be zero, so

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/slogworks/slogworks/queue"
@@ -33,6 +34,12 @@ func TestFIFO_keepsOrderOverSegments(t *testing.T) {
 				t.Errorf("%d left", f.Len())
 			}
 		})
+	}
+}
+
+func TestFIFO_slotTakes320Bytes(t *testing.T) {
+	if got := queue.SlotSize; strconv.IntSize == 64 && got != 320 {
+		t.Errorf("a slot takes %d bytes", got)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -173,4 +175,39 @@ func TestHandler_survivesALevelThatPanics(t *testing.T) {
 		close(open)
 		closeQueue(t, q)
 	})
+}
+
+func TestHandler_takesTheLargestOptions(t *testing.T) {
+	const forever = time.Duration(math.MaxInt64)
+	for name, plain := range map[string]bool{"batches": false, "singles": true} {
+		t.Run(name, func(t *testing.T) {
+			open, entered := make(gate), make(chan struct{}, 10)
+			rec := &handlertest.Recorder{Before: func(ctx context.Context, b slogworks.Batch) error {
+				entered <- struct{}{}
+				return open.hold(ctx, b)
+			}}
+			next := slog.Handler(rec)
+			if plain {
+				next = rec.Plain()
+			}
+			q := queue.New(next, &queue.Options{
+				Capacity: math.MaxInt, Reserve: math.MaxInt, MaxBlock: forever, MaxBatch: math.MaxInt,
+				SyncTimeout: forever, Linger: forever, ReportEvery: forever, SyncLevel: slog.LevelError,
+				Retry: slogworks.Backoff{Min: forever, Max: forever, MaxElapsed: forever},
+			})
+			mustHandle(t, q, slog.LevelWarn, 1)
+			<-entered
+			// These stand behind the one that the worker has in hand.
+			for i := 1; i < 5; i++ {
+				_ = handle(q, slog.LevelWarn, number(i))
+			}
+			close(open)
+			_ = handle(q, slog.LevelError, number(5))
+			if got := messages(rec); len(got) != 6 || !slices.IsSorted(got) {
+				t.Errorf("%q arrived", got)
+			}
+			closeQueue(t, q)
+			atRest(t, q)
+		})
+	}
 }

@@ -107,11 +107,12 @@ var errDisabled = errors.New("queue: not enabled")
 // fallBack hands b to the Fallback, whole if it takes batches. Otherwise it
 // offers every item, whatever becomes of the others.
 func (c *core) fallBack(ctx context.Context, b slogworks.Batch) error {
+	var failed error
 	alone := b.Kind == slogworks.Stream && len(b.Items) == 1
 	if batches, ok := c.Fallback.(slogworks.BatchHandler); ok && !alone {
-		return stage.HandleBatch(ctx, batches, b)
+		stage.HandleAll(ctx, batches, b, func(err error, _, _ int) { failed = err })
+		return failed
 	}
-	var failed error
 	for _, item := range b.Items {
 		if err := stage.Offer(item.Context, c.Fallback, item.Record.Clone()); err != nil {
 			failed = err

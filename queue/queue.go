@@ -154,7 +154,9 @@ type Options struct {
 // once, as a Stream. A batch that comes in takes as many places as it has
 // records, is handed on as it came, and is dropped whole if it finds no room; a
 // handler that takes no batches gets the records one by one, as far as it is
-// enabled for them.
+// enabled for them. A call that fails for good has failed for all its records
+// that it does not say were accepted: a fan-out, which cannot say, may have
+// written some.
 //
 // The handler may log to the queue it is behind, and never waits for itself: a
 // record that finds no room is dropped at once. If it panics, or ends its

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/queue"
 )
 
@@ -157,17 +158,7 @@ func workers() (stacks [][]byte) {
 // waitForNoWorkers waits for those that earlier tests have left lingering.
 func waitForNoWorkers(t *testing.T) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		left := workers()
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines of queues run on:\n%s", len(left), bytes.Join(left, []byte("\n\n")))
-		}
-		<-time.After(time.Millisecond)
-	}
+	peertest.WaitFor(t, "the end of the goroutines of all queues", func() bool { return len(workers()) == 0 })
 }
 
 // allGoroutines returns the stacks of all goroutines.

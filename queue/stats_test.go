@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/fanout"
 	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/queue"
 )
@@ -32,8 +33,8 @@ func imbalance(a slogworks.Account) string {
 
 // The books are asked for while everything happens that can happen.
 func TestHandler_booksBalanceAtAllTimes(t *testing.T) {
-	for _, batches := range []bool{false, true} {
-		t.Run(fmt.Sprintf("batches %v", batches), func(t *testing.T) {
+	for _, kind := range []string{"singles", "batches", "singles behind another stage"} {
+		t.Run(kind, func(t *testing.T) {
 			var n atomic.Int64
 			outcome := func() error {
 				switch n.Add(1) % 5 {
@@ -45,8 +46,11 @@ func TestHandler_booksBalanceAtAllTimes(t *testing.T) {
 				return nil
 			}
 			var next slog.Handler = handleFunc(func(context.Context, slog.Record) error { return outcome() })
-			if batches {
+			switch kind {
+			case "batches":
 				next = batchFunc(func(context.Context, slogworks.Batch) error { return outcome() })
+			case "singles behind another stage":
+				next = fanout.AtLeast(next, slog.LevelDebug)
 			}
 			q := queue.New(next, &queue.Options{Capacity: 64, MaxBlock: -1, MaxBatch: 7})
 			var asking, logging sync.WaitGroup
@@ -108,27 +112,57 @@ func TestHandler_booksBalanceAtAllTimes(t *testing.T) {
 	}
 }
 
+// downOnce is what a sink says at every second call.
+func downOnce(calls int) error {
+	if calls%2 == 1 {
+		return &slogworks.DeliveryError{Accepted: calls % 3, Err: errors.New("down")}
+	}
+	return nil
+}
+
 func TestHandler_booksBalanceAfterShutdown(t *testing.T) {
-	rec := new(handlertest.Recorder)
-	q := queue.New(rec, nil)
-	l := slog.New(q)
-	for i := range 1000 {
-		l.Info("m", "i", i)
-		if i == 500 {
-			flush(t, q)
+	for name, answer := range map[string]func(calls int) error{
+		"takes all":    func(int) error { return nil },
+		"fails":        func(int) error { return errors.New("failed") },
+		"panics":       func(int) error { panic("panicked") },
+		"is down":      func(int) error { return &slogworks.DeliveryError{Err: errors.New("down")} },
+		"is down once": downOnce,
+		"refuses":      func(calls int) error { return &slogworks.DeliveryError{Accepted: calls % 2, Permanent: true} },
+	} {
+		for kind, build := range map[string]func(h *handlertest.Recorder) slog.Handler{
+			"batches":  func(h *handlertest.Recorder) slog.Handler { return h },
+			"singles":  func(h *handlertest.Recorder) slog.Handler { return h.Plain() },
+			"behind":   func(h *handlertest.Recorder) slog.Handler { return fanout.AtLeast(h.Plain(), slog.LevelDebug) },
+			"failover": func(h *handlertest.Recorder) slog.Handler { return fanout.Failover(h.Plain()) },
+		} {
+			t.Run(fmt.Sprintf("a sink that %s, %s", name, kind), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					calls := 0
+					rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
+						calls++
+						return answer(calls)
+					}}
+					q := queue.New(build(rec), &queue.Options{Capacity: 100, MaxBlock: -1})
+					l := slog.New(q)
+					for i := range 300 {
+						l.Info("m", "i", i)
+						if i == 150 {
+							time.Sleep(time.Second)
+						}
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					_ = slogworks.Shutdown(ctx, q) // the one that is down is given up
+					l.Info("late")
+					books := slogworks.Books(q)
+					if len(books) != 1 || imbalance(books[0]) != "" || books[0].Accepted != 301 || books[0].Held != 0 || books[0].Dropped["closed"] != 1 {
+						t.Errorf("books %+v", books)
+					}
+					atRest(t, q)
+				})
+			})
 		}
 	}
-	if err := slogworks.Shutdown(context.Background(), q); err != nil {
-		t.Fatal(err)
-	}
-	books := slogworks.Books(q)
-	if len(books) != 1 || imbalance(books[0]) != "" || books[0].Accepted != 1000 || books[0].Held != 0 {
-		t.Errorf("books %+v", books)
-	}
-	if n := len(messages(rec)); uint64(n) != books[0].Delivered {
-		t.Errorf("%d records arrived and the books say %+v", n, books)
-	}
-	atRest(t, q)
 }
 
 func TestHandler_statsOfABacklog(t *testing.T) {

@@ -5,6 +5,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -48,6 +49,14 @@ func Rescue(err *error) {
 	}
 }
 
+// IsPanic reports whether err is or wraps a [*slogworks.PanicError]. It calls
+// methods of an error that is not ours, and that may be a nil pointer.
+func IsPanic(err error) (is bool) {
+	defer func() { _ = recover() }()
+	var panicked *slogworks.PanicError
+	return errors.As(err, &panicked)
+}
+
 // Handle calls h.Handle; a panic comes back as an error.
 func Handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 	defer Rescue(&err)
@@ -62,36 +71,4 @@ func Offer(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 		return nil
 	}
 	return h.Handle(ctx, r)
-}
-
-// HandleBatch hands b to h as one batch if h takes batches. Otherwise it hands
-// h the records that h is enabled for, one by one up to the first that fails;
-// then the error is a [*slogworks.DeliveryError] whose Accepted counts the items
-// before that one. A panic comes back as an error.
-func HandleBatch(ctx context.Context, h slog.Handler, b slogworks.Batch) error {
-	if batches, ok := h.(slogworks.BatchHandler); ok {
-		return handleWhole(ctx, batches, b)
-	}
-	for i, item := range b.Items {
-		if err := Offer(item.Context, h, item.Record.Clone()); err != nil {
-			return after(i, err)
-		}
-	}
-	return nil
-}
-
-func handleWhole(ctx context.Context, h slogworks.BatchHandler, b slogworks.Batch) (err error) {
-	defer Rescue(&err)
-	return h.HandleBatch(ctx, b)
-}
-
-// after is err, which a single record met, as the error of a batch of which n
-// records came before it.
-func after(n int, err error) error {
-	if d, ok := err.(*slogworks.DeliveryError); ok && d != nil {
-		whole := *d
-		whole.Accepted = n + min(max(d.Accepted, 0), 1)
-		return &whole
-	}
-	return &slogworks.DeliveryError{Accepted: n, Err: err}
 }
