@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slogworks/slogworks/internal/outbound"
 )
 
 // plan is a Command that was checked.
@@ -15,7 +17,7 @@ type plan struct {
 	args    []template
 	stdin   template
 	env     []template
-	secrets []string
+	secrets outbound.Secrets // words, in no other forms
 }
 
 // Check reports whether the Command can be run and is safe with any text: whether

@@ -4,8 +4,9 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"github.com/slogworks/slogworks/internal/outbound"
 )
 
 // maxOutput is how much of what a program prints is kept for its error.
@@ -27,12 +28,12 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 // text returns what was kept, without the secrets.
-func (t *tail) text(secrets []string) string {
+func (t *tail) text(secrets outbound.Secrets) string {
 	kept := string(t.kept)
 	if t.written > len(t.kept) {
 		kept = kept[restOfSecret(kept, secrets):]
 	}
-	return hide(strings.TrimSpace(clean(kept)), secrets)
+	return secrets.Hide(strings.TrimSpace(clean(kept)))
 }
 
 // restOfSecret returns how many bytes at the beginning of text, from which
@@ -80,14 +81,4 @@ func (p *plan) exitError(ctx context.Context, cmd *exec.Cmd, output *tail, err e
 		e.TimedOut = e.Err == errTimeout
 	}
 	return e
-}
-
-// hide replaces the secrets in what others have written.
-func hide(text string, secrets []string) string {
-	// The longest first, since one may be part of another.
-	longestFirst := func(a, b string) int { return len(b) - len(a) }
-	for _, secret := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
-		text = strings.ReplaceAll(text, secret, "***")
-	}
-	return text
 }

@@ -209,9 +209,10 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 }
 
 // Flush waits for the message that is being sent, and for the one that follows
-// it if its window is over, unless the Sender asks for time before that. What the window still collects stays collected. A
-// message that cannot be sent is no error of Flush. If ctx ends first, the error
-// wraps ctx.Err() and says how many records were waiting.
+// it if its window is over, unless the Sender asks for time before that. What the
+// window still collects stays collected. A message that cannot be sent is no error
+// of Flush. If ctx ends first, the error wraps ctx.Err() and says how many records
+// were waiting.
 func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 
 // Shutdown refuses further records, sends what the window has collected without

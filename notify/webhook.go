@@ -3,19 +3,13 @@ package notify
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"strconv"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/outbound"
 	"github.com/slogworks/slogworks/internal/stage"
 )
 
@@ -38,9 +32,9 @@ type Webhook struct {
 	// is asked about the redirects that would be followed.
 	Client *http.Client
 
-	// Header is added to the request, which has Content-Type and, for receivers
-	// that recognise what they have already got, Idempotency-Key with the
-	// message's ID.
+	// Header is added to the request, and replaces what it has otherwise, Host
+	// included: that is Content-Type and, for receivers that recognise what they
+	// have already got, Idempotency-Key with the message's ID.
 	Header http.Header
 
 	// Timeout is how long the whole exchange may take. Default 10s; below 0: as
@@ -53,11 +47,15 @@ type Webhook struct {
 	topic string // of ntfy
 }
 
-// Check reports whether URL is a complete http or https URL.
+// Check reports whether URL is a complete http or https URL, and whether Header
+// can be sent.
 func (w *Webhook) Check() error {
-	u, err := url.Parse(w.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("notify: webhook: the URL must be http://host/path or https://host/path") // without it: it may be secret
+	_, err := outbound.ParseURL(w.URL)
+	if err == nil {
+		err = outbound.CheckHeader(w.Header)
+	}
+	if err != nil {
+		return fmt.Errorf("notify: webhook: %w", err)
 	}
 	return nil
 }
@@ -76,45 +74,46 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	var underWay atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { underWay.Store(true) },
-	})
 	req, err := w.request(ctx, m)
 	if err != nil {
 		return &slogworks.DeliveryError{Permanent: true, Err: fmt.Errorf("notify: webhook: %w", err)}
 	}
-	resp, err := w.client().Do(req)
-	if err != nil {
-		return &slogworks.DeliveryError{Uncertain: underWay.Load(), Err: w.failure(req, err)}
+	client := w.Client
+	if client == nil {
+		client = http.DefaultClient
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 == 2 {
-		// Read, so that the connection can be used again.
-		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
+	answer, underWay, err := outbound.Do(outbound.Careful(client), req)
+	switch {
+	case err != nil:
+		return &slogworks.DeliveryError{Uncertain: underWay, Err: fmt.Errorf("notify: webhook %s: %w", req.URL.Host, w.secrets(req).Error(err))}
+	case answer.IsSuccess():
 		return nil
 	}
-	return w.refusal(req, resp)
+	refusal := &slogworks.DeliveryError{Err: fmt.Errorf("notify: webhook %s: %s", req.URL.Host, answer.Refusal(w.secrets(req)))}
+	if answer.IsTemporary() {
+		refusal.After = answer.RetryAfter
+	} else {
+		refusal.Permanent = true
+	}
+	return refusal
 }
-
-// maxAnswer is how much of an answer is read.
-const maxAnswer = 4 << 10
 
 func (w *Webhook) request(ctx context.Context, m *Message) (*http.Request, error) {
 	body, contentType, err := w.encode(m)
 	if err != nil {
 		return nil, err
 	}
+	if !outbound.IsHeaderValue(contentType) {
+		return nil, fmt.Errorf("the content type %.100q has a character that no header can have", contentType)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the URL or the method is not valid")
+		return nil, errors.New("the URL is not valid") // without it: it may be secret
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", "slogworks")
-	req.Header.Set("Idempotency-Key", m.ID)
-	for key, values := range w.Header {
-		req.Header[http.CanonicalHeaderKey(key)] = values
-	}
+	outbound.SetKey(req.Header, m.ID)
+	outbound.SetHeader(req, w.Header)
 	return req, nil
 }
 
@@ -127,115 +126,11 @@ func (w *Webhook) encode(m *Message) (body []byte, contentType string, err error
 	return body, "application/json", err
 }
 
-func (w *Webhook) client() *http.Client {
-	client := *http.DefaultClient
-	if w.Client != nil {
-		client = *w.Client
-	}
-	further := client.CheckRedirect
-	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		// A 302 turns the POST into a GET, whose success would mean nothing.
-		from := via[0]
-		if len(via) > 3 || req.Method != from.Method || req.URL.Host != from.URL.Host || from.URL.Scheme == "https" && req.URL.Scheme != "https" {
-			return http.ErrUseLastResponse
-		}
-		if further != nil {
-			return further(req, via)
-		}
-		return nil
-	}
-	return &client
-}
-
-// concealed is an error whose text has no secrets, for the sake of which it is
-// not that of its cause.
-type concealed struct {
-	text  string
-	cause error
-}
-
-func (e *concealed) Error() string { return e.text }
-
-func (e *concealed) Unwrap() error { return e.cause }
-
-// failure is what kept a request from being answered, as an error without
-// secrets: the client gives the URL, and a Transport may say what it likes.
-func (w *Webhook) failure(req *http.Request, err error) error {
-	for withURL := (*url.Error)(nil); errors.As(err, &withURL) && withURL.Err != nil; {
-		err = withURL.Err
-	}
-	return &concealed{fmt.Sprintf("notify: webhook %s: %s", req.URL.Host, hide(err.Error(), w.secrets(req))), err}
-}
-
-// refusal is an answer other than 2xx as an error.
-func (w *Webhook) refusal(req *http.Request, resp *http.Response) error {
-	// Not resp.Status, in which the server may repeat the path.
-	text := strings.TrimSpace(fmt.Sprintf("notify: webhook %s: %d %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode)))
-	if resp.StatusCode/100 == 3 {
-		text += ", a redirect that is not followed"
-	}
-	// After a 101 the connection is ours to read from, for ever if we like: no
-	// context ends that.
-	if resp.StatusCode >= 200 {
-		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-		if said := cut(oneLine(hide(string(answer), w.secrets(req))), 200); said != "" {
-			text += ": " + said
-		}
-	}
-	e := &slogworks.DeliveryError{Err: errors.New(text)}
-	switch code := resp.StatusCode; {
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		e.After = retryAfter(resp.Header.Get("Retry-After"))
-	default:
-		e.Permanent = true
-	}
-	return e
-}
-
-// retryAfter returns the time that a Retry-After header asks for (RFC 9110,
-// section 10.2.3), also with the decimals that Discord gives, but no more than a
-// day.
-func retryAfter(value string) time.Duration {
-	const longest = 24 * time.Hour
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second))
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(date)), longest)
-	}
-	return 0
-}
-
-// secrets returns what an answer could repeat of the request, in no order.
-func (w *Webhook) secrets(req *http.Request) []string {
-	var all []string
-	add := func(texts ...string) {
-		const shortest = 4
-		for _, text := range texts {
-			if len(text) >= shortest {
-				all = append(all, text)
-			}
-		}
-	}
-	for segment := range strings.SplitSeq(req.URL.EscapedPath(), "/") {
-		add(segment)
-		if plain, err := url.PathUnescape(segment); err == nil {
-			add(plain)
-		}
-	}
-	add(req.URL.RawQuery, w.topic)
-	for key, values := range req.URL.Query() {
-		add(key) // a query may be nothing but a token
-		add(values...)
-	}
-	if user := req.URL.User; user != nil {
-		password, _ := user.Password()
-		add(user.Username(), password, base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
-	}
-	for _, values := range w.Header {
-		for _, value := range values {
-			add(strings.Fields(value)...)
-		}
-	}
-	return all
+// secrets returns what an answer could repeat of the request.
+func (w *Webhook) secrets(req *http.Request) outbound.Secrets {
+	var s outbound.Secrets
+	s.AddURL(req.URL)
+	s.AddHeader(w.Header)
+	s.Add(w.topic)
+	return s
 }

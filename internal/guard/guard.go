@@ -78,7 +78,7 @@ func IsOtherSite(r *http.Request) bool {
 // counts even if it is empty, since a proxy may put its own behind one that the
 // client has sent.
 func IsForwarded(r *http.Request) bool {
-	for _, field := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Real-Ip"} {
+	for _, field := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
 		if _, ok := r.Header[field]; ok {
 			return true
 		}

@@ -88,7 +88,7 @@ func TestBrowsersSayForWhomTheyAsk(t *testing.T) {
 
 func TestIsForwarded(t *testing.T) {
 	for field, want := range map[string]bool{
-		"Forwarded": true, "Via": true, "X-Forwarded-For": true, "X-Real-IP": true, "Accept": false,
+		"Forwarded": true, "Via": true, "X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true, "X-Real-IP": true, "Accept": false,
 	} {
 		for _, value := range []string{"192.0.2.1", ""} {
 			r := httptest.NewRequest("GET", "/", nil)

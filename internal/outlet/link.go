@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // link is a connection. Of a stream, a goroutine reads what comes back.
@@ -64,7 +65,7 @@ func (o *Outlet) connect(ctx context.Context, atOnce bool) *slogworks.DeliveryEr
 	if wait := time.Until(o.notBefore); wait > 0 && !atOnce {
 		return &slogworks.DeliveryError{
 			After: wait,
-			Err:   fmt.Errorf("%s: no connection, the next attempt is in %v: %w", o.Name, wait.Round(time.Millisecond), o.lastErr),
+			Err:   fmt.Errorf("%s: waiting after a failure: %w", o.Name, o.lastErr),
 		}
 	}
 	dialing, cancel := context.WithTimeout(ctx, o.DialTimeout)
@@ -109,15 +110,7 @@ func (o *Outlet) dial(ctx context.Context) (*link, error) {
 		l.isDatagram = true
 		return l, nil
 	}
-	var read func()
-	if o.TLS != nil {
-		secure := tls.Client(raw, o.TLS)
-		l.conn = secure
-		err = secure.HandshakeContext(ctx)
-	}
-	if err == nil && o.Greet != nil {
-		read, err = o.greet(ctx, l.conn)
-	}
+	read, err := o.begin(ctx, l)
 	if err != nil {
 		l.cut()
 		return nil, err
@@ -125,6 +118,23 @@ func (o *Outlet) dial(ctx context.Context) (*link, error) {
 	l.hangup.of(raw)
 	o.links.Go(func() { l.watch(read) })
 	return l, nil
+}
+
+// begin begins a stream. A function in the user's TLS may panic, which must not
+// keep everybody else from the outlet.
+func (o *Outlet) begin(ctx context.Context, l *link) (read func(), err error) {
+	defer stage.Rescue(&err)
+	if o.TLS != nil {
+		secure := tls.Client(l.raw, o.TLS)
+		l.conn = secure
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.Greet != nil {
+		return o.greet(ctx, l.conn)
+	}
+	return nil, nil
 }
 
 func (o *Outlet) greet(ctx context.Context, conn net.Conn) (read func(), err error) {

@@ -121,8 +121,8 @@ func TestParseTarget(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                     "want udp://, tcp://, tls://, unix://, unixgram:// or own:",
-		"http://h:1/secret":    "want udp://, tcp://, tls://, unix://, unixgram:// or own:",
+		"":                     "want tcp://HOST:PORT, tls://, udp://, unix:///PATH, unixgram:// or own:",
+		"http://h:1/secret":    "want tcp://HOST:PORT, tls://, udp://, unix:///PATH, unixgram:// or own:",
 		"tcp://h":              `target "tcp://h": want tcp://HOST:PORT`,
 		"tls://h:":             "want tls://HOST:PORT",
 		"tcp://h:1/secret":     "want tcp://HOST:PORT",
@@ -130,11 +130,11 @@ func TestParseTarget(t *testing.T) {
 		"tcp://h:1?t=secret":   "want nothing but an address",
 		"tcp://h:1#secret":     "want nothing but an address",
 		"tcp:secret@h:1":       "want nothing but an address",
-		"tcp://secret\x00":     "not a URL",
+		"tcp://secret\x00":     "not a URL: want tcp://HOST:PORT, tls://, udp://, unix:///PATH, unixgram:// or own:",
 		"u:secret@h:1":         "want nothing but an address",
 		"unix://a/b":           "want unix:///PATH",
 		"unixgram://":          "want unixgram:///PATH",
-		"secret@h:1":           "not a URL",
+		"secret@h:1":           "not a URL: want tcp://HOST:PORT, tls://, udp://, unix:///PATH, unixgram:// or own:",
 		"//u:secret@127.0.0.1": "want nothing but an address",
 	} {
 		_, err := outlet.ParseTarget("test", text, "own:")
@@ -149,6 +149,30 @@ func waitUntilIdle(t testing.TB) {
 	t.Helper()
 	began := time.Now()
 	peertest.WaitFor(t, "the connection is idle", func() bool { return time.Since(began) > 10*time.Millisecond })
+}
+
+// A function in the user's TLS panics on the goroutine that has the outlet.
+func TestOutlet_aPanicWhileConnectingIsAFailure(t *testing.T) {
+	p := newPeer(t)
+	server, client := peertest.Certificate()
+	client.VerifyConnection = func(tls.ConnectionState) error { panic("no") }
+	o := newOutlet(t, "tls://"+p.Addr().String(), outlet.Options{TLS: client})
+	for attempt := range 2 { // and nobody is kept from the second
+		done := make(chan error, 1)
+		go func() { done <- put(context.Background(), o, attempt+1, "m") }()
+		c := p.next()
+		if err := tls.Server(c, server).Handshake(); err == nil {
+			_, err = c.Read(make([]byte, 1))
+			if err == nil {
+				t.Error("the connection stays open")
+			}
+		}
+		_ = c.Close()
+		var panicked *slogworks.PanicError
+		if d := peertest.DeliveryError(t, <-done); !errors.As(d, &panicked) || d.After <= 0 || d.Permanent {
+			t.Errorf("the error is %+v", d)
+		}
+	}
 }
 
 // What is written to a connection that the peer has ended is lost, and the
@@ -435,7 +459,7 @@ func (c *lateCancel) Close() error {
 
 func TestOutlet_repeatsWhatWasWrittenInPart(t *testing.T) {
 	p := newPeer(t)
-	o := newOutlet(t, p.target(), outlet.Options{WriteTimeout: 100 * time.Millisecond})
+	o := newOutlet(t, p.target(), outlet.Options{WriteTimeout: 500 * time.Millisecond})
 	lines := slices.Repeat([]string{huge[:100_000]}, 200)
 	d := peertest.DeliveryError(t, put(t.Context(), o, 1, lines...))
 	if d.Accepted <= 0 || d.Accepted >= len(lines) || d.After < 45*time.Minute || !errors.Is(d, os.ErrDeadlineExceeded) {
@@ -464,7 +488,7 @@ func TestOutlet_connectsAgainAtOnceOnce(t *testing.T) {
 	if d.After < 45*time.Minute {
 		t.Errorf("the error is %+v", d)
 	}
-	if d := peertest.DeliveryError(t, put(t.Context(), o, 0, "third")); d.After <= 0 || !strings.Contains(d.Error(), "test: no connection, the next attempt is in ") {
+	if d := peertest.DeliveryError(t, put(t.Context(), o, 0, "third")); d.After <= 0 || !strings.Contains(d.Error(), "test: waiting after a failure: connect") {
 		t.Errorf("the error is %+v", d)
 	}
 }

@@ -19,9 +19,12 @@ type Target struct {
 // ParseTarget reads a target, in the name of the package pkg, which has further
 // targets of its own to name in an error. No error repeats what may be a secret.
 func ParseTarget(pkg, text string, further ...string) (Target, error) {
+	forms := append([]string{"tcp://HOST:PORT", "tls://", "udp://", "unix:///PATH", "unixgram://"}, further...)
+	last := len(forms) - 1
+	want := strings.Join(forms[:last], ", ") + " or " + forms[last]
 	u, err := url.Parse(text)
 	if err != nil { // the error has the text in it
-		return Target{}, fmt.Errorf("%s: target: not a URL: want tcp://HOST:PORT or another of New's", pkg)
+		return Target{}, fmt.Errorf("%s: target: not a URL: want %s", pkg, want)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return Target{}, fmt.Errorf("%s: target %s://…: want nothing but an address; the rest are options", pkg, u.Scheme)
@@ -43,9 +46,7 @@ func ParseTarget(pkg, text string, further ...string) (Target, error) {
 			return Target{}, fmt.Errorf("%s: target %q: want %s:///PATH", pkg, text, u.Scheme)
 		}
 	default:
-		all := append([]string{"udp://", "tcp://", "tls://", "unix://", "unixgram://"}, further...)
-		last := len(all) - 1
-		return Target{}, fmt.Errorf("%s: target %q: want %s or %s", pkg, shown, strings.Join(all[:last], ", "), all[last])
+		return Target{}, fmt.Errorf("%s: target %q: want %s", pkg, shown, want)
 	}
 	if u.Scheme == "tls" {
 		t.Network, t.IsTLS = "tcp", true

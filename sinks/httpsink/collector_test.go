@@ -16,12 +16,8 @@ import (
 	"github.com/slogworks/slogworks/sinks/httpsink"
 )
 
-// deadline is how long a test waits for what has to come.
-const deadline = peertest.Patience
-
 // The aids of peertest by the names they have here.
 var (
-	newYear   = peertest.Time
 	newRecord = peertest.Record
 	newBatch  = peertest.Batch
 	handle    = peertest.Handle

@@ -3,7 +3,7 @@ package httpsink
 import (
 	"context"
 	"fmt"
-	"net/url"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -43,8 +43,7 @@ func (c *core) send(ctx context.Context, b slogworks.Batch) error {
 	e := c.encoders.Get().(*encoder)
 	e.encode(b.Items)
 	d := delivery{core: c, encoder: e, batch: b}
-	lines, err := d.deliver(ctx)
-	failure := d.settle(lines, err)
+	failure := d.settle(d.deliver(ctx))
 	lost := d.lost
 	if cap(e.lines) <= maxKept {
 		c.encoders.Put(e)
@@ -63,61 +62,81 @@ type delivery struct {
 	*core
 	*encoder
 	batch slogworks.Batch
-	lost  []error // of records that nobody else will hear of
+
+	done     int        // lines that the collector has decided about
+	unwanted []unwanted // the last requests among these, if it took none of them
+	lost     []error    // of records that nobody else will hear of
 }
 
-// deliver sends all lines, in as many requests as MaxBytes asks for, and returns
-// how many are done with.
-func (d *delivery) deliver(ctx context.Context) (done int, err *slogworks.DeliveryError) {
+// unwanted is a request of which the collector will never take anything.
+type unwanted struct {
+	first int // line
+	err   *slogworks.DeliveryError
+}
+
+// deliver sends all lines, in as many requests as MaxBytes asks for, and stops at
+// a temporary error.
+func (d *delivery) deliver(ctx context.Context) *slogworks.DeliveryError {
 	if len(d.ends) == 0 {
-		return 0, nil // nothing that the collector could be down for
+		return nil // nothing that the collector could be down for
 	}
 	if err := d.isDown(d.batch.Attempt > 0); err != nil {
-		return 0, err
+		return err
 	}
 	most := d.MaxBytes
 	if d.Format == Array {
 		most-- // each line feed becomes a comma or a bracket, and there is one bracket more
 	}
-	for done < len(d.ends) {
-		end := done + 1
-		for end < len(d.ends) && d.size(done, end+1) <= most {
+	for d.done < len(d.ends) {
+		end := d.done + 1
+		for end < len(d.ends) && d.size(d.done, end+1) <= most {
 			end++
 		}
-		n, err := d.part(ctx, done, end)
-		done += n
-		if err != nil {
-			return done, err
+		if err := d.part(ctx, d.done, end); err != nil {
+			return err
 		}
 	}
-	return done, nil
+	return nil
 }
 
 // part sends some lines in one request, or in several if the collector says that
-// they are too large.
-func (d *delivery) part(ctx context.Context, first, end int) (done int, err *slogworks.DeliveryError) {
+// they are too large. What it refuses for good does not hold up what comes after.
+func (d *delivery) part(ctx context.Context, first, end int) *slogworks.DeliveryError {
 	n := end - first
-	tooLarge, err := d.post(ctx, d.key(first, end), d.encoder, first, end)
+	status, accepted, err := d.post(ctx, d.key(first, end), d.encoder, first, end)
 	switch {
-	case err == nil:
-		d.sent.Add(uint64(n))
-		return n, nil
-	case !tooLarge:
-		return 0, err
-	case n == 1 && len(d.batch.Items) == 1:
-		return 0, err
+	case err != nil && !err.Permanent:
+		return err
+	case accepted > 0:
+		d.sent.Add(uint64(accepted))
+		d.refused.Add(uint64(n - accepted))
+		d.giveUp()
+		if err != nil {
+			d.lost = append(d.lost, err) // of lines that it does not name
+		}
+	case status != http.StatusRequestEntityTooLarge:
+		d.refused.Add(uint64(n))
+		d.unwanted = append(d.unwanted, unwanted{first, err})
 	case n == 1:
-		// The others are not to be held up by it.
 		d.tooLarge.Add(1)
-		d.lost = append(d.lost, err)
-		return 1, nil
+		d.unwanted = append(d.unwanted, unwanted{first, err})
+	default:
+		if err := d.part(ctx, first, first+n/2); err != nil {
+			return err
+		}
+		return d.part(ctx, first+n/2, end)
 	}
-	done, err = d.part(ctx, first, first+n/2)
-	if err != nil {
-		return done, err
+	d.done = end
+	return nil
+}
+
+// giveUp leaves to OnError what is unwanted, because the error of the batch cannot
+// say it: that can only be of the last items, and something else comes after it.
+func (d *delivery) giveUp() {
+	for _, u := range d.unwanted {
+		d.lost = append(d.lost, u.err)
 	}
-	more, err := d.part(ctx, first+n/2, end)
-	return done + more, err
+	d.unwanted = d.unwanted[:0]
 }
 
 // key returns what the collector recognises the lines by. It counts from the end
@@ -131,40 +150,31 @@ func (d *delivery) key(first, end int) string {
 	if end < len(d.items) {
 		after = d.items[end]
 	}
-	id := d.batch.ID
-	if !isHeaderValue(id) {
-		id = url.QueryEscape(id)
-	}
-	return id + "-" + strconv.Itoa(items-d.items[first]) + "-" + strconv.Itoa(items-after)
+	return d.batch.ID + "-" + strconv.Itoa(items-d.items[first]) + "-" + strconv.Itoa(items-after)
 }
 
-// settle counts what has become of the items, of which so many lines are done
-// with, and returns the error of the batch.
-func (d *delivery) settle(lines int, err *slogworks.DeliveryError) *slogworks.DeliveryError {
+// settle counts what has not been counted on the way, which ended with the
+// temporary error or without, and returns the error of the batch.
+func (d *delivery) settle(err *slogworks.DeliveryError) *slogworks.DeliveryError {
 	items := len(d.batch.Items)
-	accepted := items
-	if lines < len(d.items) {
-		accepted = d.items[lines]
-	}
-	if notEncoded := accepted - lines; notEncoded > 0 {
-		d.notEncoded.Add(uint64(notEncoded))
-		if items == 1 {
-			return &slogworks.DeliveryError{Permanent: true, Err: d.encoder.lost[0]}
-		}
-		d.lost = append(d.lost, d.encoder.lost[:notEncoded]...)
-	}
-	if err == nil {
-		return nil
-	}
-	err.Accepted = accepted
-	rest := uint64(items - accepted)
+	lines, notEncoded := d.done, len(d.encoder.lost)
 	switch {
-	case err.Permanent && items == 1 && isTooLarge(err):
-		d.tooLarge.Add(rest)
-	case err.Permanent:
-		d.refused.Add(rest)
-	case d.batch.Attempt == 0:
-		d.failed.Add(rest)
+	case err != nil:
+		d.giveUp()
+		notEncoded = d.items[lines] - lines
+		if d.batch.Attempt == 0 {
+			d.failed.Add(uint64(items - d.items[lines]))
+		}
+	case len(d.unwanted) > 0:
+		lines, err = d.unwanted[0].first, d.unwanted[0].err
+	case items == 1 && notEncoded == 1:
+		d.notEncoded.Add(1)
+		return &slogworks.DeliveryError{Permanent: true, Err: d.encoder.lost[0]}
+	}
+	d.notEncoded.Add(uint64(notEncoded))
+	d.lost = append(d.lost, d.encoder.lost[:notEncoded]...)
+	if err != nil {
+		err.Accepted = d.items[lines]
 	}
 	return err
 }
@@ -188,7 +198,7 @@ func (c *core) isDown(atOnce bool) *slogworks.DeliveryError {
 	}
 	return &slogworks.DeliveryError{
 		After: wait,
-		Err:   fmt.Errorf("httpsink: the next attempt is in %v: %w", wait.Round(time.Millisecond), c.lastErr),
+		Err:   fmt.Errorf("httpsink: waiting after a failure: %w", c.lastErr),
 	}
 }
 

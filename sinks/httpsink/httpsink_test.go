@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"reflect"
 	"slices"
 	"strconv"
@@ -336,57 +337,126 @@ func TestHandler_splitsWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+// answers returns what a collector does that takes one record at a time, and by
+// code answers the records of that message.
+func answers(t *testing.T, codes map[string]int) func(w http.ResponseWriter, r request, n int) {
+	return func(w http.ResponseWriter, r request, _ int) {
+		lines := r.lines(t)
+		if len(lines) > 1 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		for message, code := range codes {
+			if strings.Contains(lines[0], `"msg":"`+message+`"`) {
+				w.WriteHeader(code)
+			}
+		}
+	}
+}
+
 func TestHandler_saysHowMuchOfASplitBatchIsDone(t *testing.T) {
-	messages := []string{"0", "1", "never", "3", "4", "5", "6", "7"}
+	messages := []string{"0", "1", "2", "3", "4", "5", "6", "7"}
 	for name, test := range map[string]struct {
-		code      int
-		stop      string // the collector answers so when this is in a request by itself
-		accepted  int
-		permanent bool
+		codes    map[string]int
+		taken    string
+		accepted int // -1 without an error
+		lost     []string
+		refused  uint64
+		tooLarge uint64
 	}{
-		"temporary at the first":       {503, "0", 0, false},
-		"temporary after what is lost": {503, "3", 3, false},
-		"temporary in the middle":      {503, "5", 5, false},
-		"permanent in the middle":      {400, "5", 5, true},
+		"temporary at the first":           {map[string]int{"0": 503}, "", 0, nil, 0, 0},
+		"temporary after what is lost":     {map[string]int{"2": 413, "3": 503}, "01", 3, []string{"413"}, 0, 1},
+		"temporary in the middle":          {map[string]int{"2": 413, "5": 503}, "0134", 5, []string{"413"}, 0, 1},
+		"permanent in the middle":          {map[string]int{"5": 400}, "0123467", -1, []string{"400"}, 1, 0},
+		"permanent in both halves":         {map[string]int{"1": 400, "2": 413, "5": 400}, "03467", -1, []string{"400", "413", "400"}, 2, 1},
+		"permanent and then temporary":     {map[string]int{"1": 400, "2": 400, "3": 503}, "0", 3, []string{"400", "400"}, 2, 0},
+		"permanent at the end":             {map[string]int{"6": 400, "7": 413}, "012345", 6, nil, 1, 1},
+		"permanent in between and at last": {map[string]int{"2": 400, "7": 400}, "013456", 7, []string{"400"}, 2, 0},
+		"permanent throughout":             {map[string]int{"": 400, "0": 400, "1": 400, "2": 400, "3": 400, "4": 400, "5": 400, "6": 400, "7": 400}, "", 0, nil, 8, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCollector(t, func(w http.ResponseWriter, r request, n int) {
-				lines := r.lines(t)
-				switch {
-				case len(lines) > 1 || strings.Contains(lines[0], "never"):
-					w.WriteHeader(http.StatusRequestEntityTooLarge)
-				case strings.Contains(lines[0], `"msg":"`+test.stop+`"`):
-					w.WriteHeader(test.code)
+			c := newCollector(t, answers(t, test.codes))
+			var lost []error
+			h := newHandler(t, c.URL, httpsink.Options{OnError: func(err error) { lost = append(lost, err) }})
+			err := h.HandleBatch(t.Context(), newBatch(1, messages...))
+			if test.accepted < 0 {
+				if err != nil {
+					t.Errorf("the error is %v", err)
 				}
-			})
-			h := newHandler(t, c.URL, httpsink.Options{})
-			b := newBatch(1, messages...)
-			e := failure(t, h.HandleBatch(t.Context(), b))
-			if e.Accepted != test.accepted || e.Permanent != test.permanent {
+			} else if e := failure(t, err); e.Accepted != test.accepted || e.Permanent == strings.Contains(e.Error(), "503") {
 				t.Errorf("the error is %+v", e)
 			}
-			var want []string
-			lost := uint64(0)
-			for _, m := range messages[:test.accepted] {
-				if m == "never" {
-					lost++
-				} else {
-					want = append(want, m)
+			if got := strings.Join(c.messages(t), ""); got != test.taken {
+				t.Errorf("the collector has %q, want %q", got, test.taken)
+			}
+			if len(lost) != len(test.lost) {
+				t.Fatalf("OnError was called with %q, want %q", lost, test.lost)
+			}
+			for i, err := range lost {
+				if !strings.Contains(err.Error(), test.lost[i]) {
+					t.Errorf("OnError was called with %q, want %q", lost, test.lost)
 				}
 			}
-			if got := c.messages(t); !slices.Equal(got, want) {
-				t.Errorf("the collector has %q, want %q", got, want)
-			}
 			a := h.Account()
-			refused := uint64(0)
-			if test.permanent {
-				refused = uint64(len(messages) - test.accepted)
-			}
-			if a.Delivered != uint64(len(want)) || a.Dropped["too large"] != lost || a.Dropped["refused"] != refused || a.Dropped["failed"] != 0 {
+			if a.Delivered != uint64(len(test.taken)) || a.Dropped["refused"] != test.refused || a.Dropped["too large"] != test.tooLarge || a.Accepted != a.Delivered+test.refused+test.tooLarge {
 				t.Errorf("the account is %+v", a)
 			}
 		})
 	}
+}
+
+// A Receiver takes what it can of a request, and says how much that was.
+func TestHandler_believesWhatAReceiverHasAccepted(t *testing.T) {
+	for name, test := range map[string]struct {
+		code      int
+		answer    string
+		delivered uint64
+		failed    bool
+	}{
+		"some":                           {400, `{"error":"bad-json: record 2","accepted":2,"refused":1}`, 2, false},
+		"some of what was too large":     {413, `{"error":"frame-too-long","accepted":2,"refused":1}`, 2, false},
+		"none":                           {400, `{"error":"bad-json","accepted":0,"refused":3}`, 0, true},
+		"a request that is no record":    {400, `{"error":"bad-encoding","accepted":0,"refused":1}`, 0, true},
+		"all, and yet it refuses":        {400, `{"accepted":3,"refused":0}`, 0, true},
+		"more than there were":           {400, `{"accepted":4,"refused":-1}`, 0, true},
+		"other numbers than were posted": {400, `{"accepted":2,"refused":5}`, 0, true},
+		"numbers beyond all measure":     {400, `{"accepted":9223372036854775807,"refused":9223372036854775807}`, 0, true},
+		"what is no number":              {400, `{"accepted":"2","refused":true}`, 0, true},
+		"no more than that":              {400, `{"accepted":2}`, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t, func(w http.ResponseWriter, _ request, _ int) {
+				w.WriteHeader(test.code)
+				_, _ = io.WriteString(w, test.answer)
+			})
+			var lost []error
+			h := newHandler(t, c.URL, httpsink.Options{OnError: func(err error) { lost = append(lost, err) }})
+			err := h.HandleBatch(t.Context(), newBatch(1, "0", "1", "2"))
+			if test.failed {
+				if e := failure(t, err); !e.Permanent || e.Accepted != 0 || len(lost) != 0 {
+					t.Errorf("the error is %+v, and OnError was called with %v", e, lost)
+				}
+			} else if err != nil || len(lost) != 1 || !strings.Contains(lost[0].Error(), fmt.Sprint(test.code)) {
+				t.Errorf("the error is %v, and OnError was called with %v", err, lost)
+			}
+			if a := h.Account(); a.Delivered != test.delivered || a.Dropped["refused"] != 3-test.delivered || a.Accepted != 3 {
+				t.Errorf("the account is %+v", a)
+			}
+			if len(c.all()) != 1 {
+				t.Errorf("there were %d requests", len(c.all()))
+			}
+		})
+	}
+	t.Run("in truth", func(t *testing.T) {
+		s := receiveHTTP(t, &httpsink.Receiver{MaxFrame: 4096})
+		h := newHandler(t, "http://"+s.address, httpsink.Options{Format: httpsink.Wire})
+		if err := h.HandleBatch(t.Context(), newBatch(1, "0", strings.Repeat("x", 5000), "2", "3")); err != nil {
+			t.Error(err)
+		}
+		if a := h.Account(); a.Delivered != 3 || a.Dropped["refused"] != 1 || a.Accepted != 4 || len(s.written()) != 3 {
+			t.Errorf("the account is %+v, and there are %d records", a, len(s.written()))
+		}
+	})
 }
 
 func TestHandler_keepsToMaxBytes(t *testing.T) {
@@ -481,6 +551,19 @@ func TestHandler_countsWhatCannotBeWritten(t *testing.T) {
 	}
 	if e := failure(t, h.Handle(t.Context(), newRecord("nothing"))); !e.Permanent || len(lost) != 3 {
 		t.Errorf("the error of a record by itself is %+v", e)
+	}
+	// Among what is refused, each is counted for what is wrong with it.
+	c.answer = func(w http.ResponseWriter, _ request, n int) {
+		if n > 2 {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}
+	h = newHandler(t, c.URL, httpsink.Options{NewHandler: pretty, MaxBytes: 1, OnError: func(err error) { lost = append(lost, err) }})
+	if e := failure(t, h.HandleBatch(t.Context(), newBatch(1, "fails", "a", "panics", "b", "nothing", "c"))); !e.Permanent || e.Accepted != 3 {
+		t.Errorf("the error is %+v", e)
+	}
+	if a := h.Account(); a.Delivered != 1 || a.Dropped["refused"] != 2 || a.Dropped["not encoded"] != 3 || a.Accepted != 6 || len(lost) != 6 {
+		t.Errorf("the account is %+v, the errors are %v", a, lost)
 	}
 }
 
@@ -604,24 +687,32 @@ func TestHandler_errorsHaveNoSecrets(t *testing.T) {
 	}
 }
 
+// hanging is a transport that gets no further than it says before the request
+// ends, however late that is.
+type hanging struct{ answers bool }
+
+func (h hanging) RoundTrip(req *http.Request) (*http.Response, error) {
+	_ = req.Body.Close()
+	httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+	if h.answers {
+		return &http.Response{StatusCode: 500, Body: hanging{}.body(req.Context()), Request: req}, nil
+	}
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
+func (hanging) body(ctx context.Context) io.ReadCloser {
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	return r
+}
+
 func TestHandler_aHangingCollectorCostsTheTimeout(t *testing.T) {
-	for name, answer := range map[string]func(w http.ResponseWriter){
-		"before the answer": func(http.ResponseWriter) {},
-		"within an error": func(w http.ResponseWriter) {
-			w.WriteHeader(500)
-			_ = http.NewResponseController(w).Flush()
-		},
-	} {
+	for name, to := range map[string]hanging{"before the answer": {false}, "within an error": {true}} {
 		t.Run(name, func(t *testing.T) {
-			over := make(chan struct{})
-			c := newCollector(t, func(w http.ResponseWriter, _ request, _ int) {
-				answer(w)
-				<-over
-			})
-			t.Cleanup(func() { close(over) })
-			h := newHandler(t, c.URL, httpsink.Options{Timeout: 50 * time.Millisecond})
+			h := newHandler(t, "http://127.0.0.1:1/", httpsink.Options{Timeout: 10 * time.Millisecond, Client: &http.Client{Transport: to}})
 			e := failure(t, h.HandleBatch(t.Context(), newBatch(1, "m")))
-			if e.Permanent || e.Uncertain != (name == "before the answer") || e.Uncertain != errors.Is(e, context.DeadlineExceeded) {
+			if e.Permanent || e.Uncertain == to.answers || e.Uncertain != errors.Is(e, context.DeadlineExceeded) {
 				t.Errorf("the error is %+v", e)
 			}
 		})

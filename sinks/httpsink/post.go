@@ -4,25 +4,19 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/outbound"
 	"github.com/slogworks/slogworks/internal/stage"
 )
-
-// errTooLarge is in the error of a 413.
-var errTooLarge = errors.New("too large for the collector")
-
-func isTooLarge(err error) bool { return errors.Is(err, errTooLarge) }
 
 // newClient returns the user's client, or one of its own, that is careful where
 // it is sent to.
@@ -35,56 +29,48 @@ func (c *core) newClient() *http.Client {
 		c.transport = t.Clone()
 		client.Transport = c.transport
 	}
-	further := client.CheckRedirect
-	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		// A 302 turns the POST into a GET, whose success would mean nothing.
-		from := via[0]
-		if len(via) > 3 || req.Method != from.Method || req.URL.Host != from.URL.Host || from.URL.Scheme == "https" && req.URL.Scheme != "https" {
-			return http.ErrUseLastResponse
-		}
-		if further != nil {
-			return further(req, via)
-		}
-		return nil
-	}
-	return client
+	return outbound.Careful(client)
 }
 
-// post sends lines in one request. Whether the collector says that they are too
-// large comes beside the error.
-func (c *core) post(ctx context.Context, key string, e *encoder, first, end int) (tooLarge bool, err *slogworks.DeliveryError) {
+// post sends lines in one request. Beside a permanent error come the status of the
+// answer, and how many of the lines were accepted all the same.
+func (c *core) post(ctx context.Context, key string, e *encoder, first, end int) (status, accepted int, err *slogworks.DeliveryError) {
 	began, caller := time.Now(), ctx
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
-	var underWay atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { underWay.Store(true) },
-	})
 	bearer, bearerErr := c.bearer(ctx)
 	if bearerErr != nil {
-		return false, c.noAnswer(caller, began, fmt.Errorf("httpsink: bearer token: %w", bearerErr))
+		return 0, 0, c.noAnswer(caller, began, fmt.Errorf("httpsink: bearer token: %w", bearerErr))
 	}
 	p := c.newPayload(e, first, end)
 	defer p.release()
-	resp, doErr := c.do(c.request(ctx, p, key, bearer))
-	if doErr != nil {
-		var withURL *url.Error
-		if errors.As(doErr, &withURL) {
-			doErr = withURL.Err
-		}
-		failure := c.noAnswer(caller, began, fmt.Errorf("httpsink: %s: %w", c.url.Host, c.hideError(doErr, bearer)))
-		failure.Uncertain = underWay.Load()
-		return false, failure
+	answer, underWay, noAnswer := outbound.Do(c.client, c.request(ctx, p, key, bearer))
+	if noAnswer != nil {
+		failure := c.noAnswer(caller, began, fmt.Errorf("httpsink: %s: %w", c.url.Host, c.secrets(bearer).Error(noAnswer)))
+		failure.Uncertain = underWay
+		return 0, 0, failure
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 == 2 {
-		// Read, so that the connection can be used again.
-		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
+	if answer.IsSuccess() {
 		c.up()
-		return false, nil
+		return answer.Status, end - first, nil
 	}
-	return resp.StatusCode == http.StatusRequestEntityTooLarge, c.refusal(began, resp, bearer)
+	refusal := fmt.Errorf("httpsink: %s: %s", c.url.Host, answer.Refusal(c.secrets(bearer)))
+	if answer.IsTemporary() {
+		return answer.Status, 0, c.down(began, refusal, answer.RetryAfter)
+	}
+	c.up()
+	return answer.Status, acceptedOf(answer.Body, end-first), &slogworks.DeliveryError{Permanent: true, Err: refusal}
+}
+
+// acceptedOf returns how many of n records were accepted by an answer that is no
+// success: some, if it is that of a [Receiver], and none if it does not add up.
+func acceptedOf(answer []byte, n int) int {
+	var said reply
+	if json.Unmarshal(answer, &said) != nil || said.Accepted < 0 || said.Refused <= 0 || said.Accepted != n-said.Refused {
+		return 0
+	}
+	return said.Accepted
 }
 
 // noAnswer is the failure of a request that has got no answer. That the caller
@@ -94,12 +80,6 @@ func (c *core) noAnswer(caller context.Context, began time.Time, err error) *slo
 		return &slogworks.DeliveryError{Err: err}
 	}
 	return c.down(began, err, 0)
-}
-
-// do makes the request. The transport may be the user's, and so may be a panic.
-func (c *core) do(req *http.Request) (resp *http.Response, err error) {
-	defer stage.Rescue(&err)
-	return c.client.Do(req)
 }
 
 func (c *core) bearer(ctx context.Context) (string, error) {
@@ -119,7 +99,7 @@ func (c *core) bearer(ctx context.Context) (string, error) {
 	}()
 	select {
 	case a := <-answers:
-		if a.err == nil && !isHeaderValue(a.token) {
+		if a.err == nil && !outbound.IsHeaderValue(a.token) {
 			a.err = errors.New("it has a character that no header can have")
 		}
 		return a.token, a.err
@@ -147,9 +127,7 @@ func (c *core) request(ctx context.Context, p *payload, key, bearer string) *htt
 	if c.Gzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
-	}
+	outbound.SetKey(req.Header, key)
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
@@ -158,47 +136,17 @@ func (c *core) request(ctx context.Context, p *payload, key, bearer string) *htt
 		mac.Write(p.bytes)
 		req.Header.Set(c.HMACHeader, "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	}
-	for name, values := range c.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
+	outbound.SetHeader(req, c.Header)
 	return req
 }
 
 var contentTypes = [...]string{NDJSON: "application/x-ndjson", Array: "application/json", Wire: "application/x-ndjson"}
 
-// maxAnswer is how much of an answer is read.
-const maxAnswer = 4 << 10
-
-// refusal is an answer other than 2xx as an error.
-func (c *core) refusal(began time.Time, resp *http.Response, bearer string) *slogworks.DeliveryError {
-	text := fmt.Sprintf("httpsink: %s: %d %s", c.url.Host, resp.StatusCode, http.StatusText(resp.StatusCode))
-	if resp.StatusCode/100 == 3 {
-		text += ", a redirect that is not followed"
-	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if said := c.quote(string(answer), len(answer) == maxAnswer, bearer); said != "" {
-		text += ": " + said
-	}
-	switch code := resp.StatusCode; {
-	case code == http.StatusRequestEntityTooLarge:
-		c.up()
-		return &slogworks.DeliveryError{Permanent: true, Err: fmt.Errorf("%s: %w", text, errTooLarge)}
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return c.down(began, errors.New(text), retryAfter(resp.Header.Get("Retry-After")))
-	}
-	c.up()
-	return &slogworks.DeliveryError{Permanent: true, Err: errors.New(text)}
-}
-
-// retryAfter returns the time that a Retry-After header asks for (RFC 9110,
-// section 10.2.3), at most a day.
-func retryAfter(value string) time.Duration {
-	const longest = 24 * time.Hour
-	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
-		return time.Duration(min(seconds, uint64(longest/time.Second))) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return min(max(0, time.Until(date)), longest)
-	}
-	return 0
+// secrets returns what an error must not repeat of a request.
+func (c *core) secrets(bearer string) outbound.Secrets {
+	var s outbound.Secrets
+	s.AddURL(c.url)
+	s.AddHeader(c.Header)
+	s.Add(bearer, string(c.HMACKey), base64.StdEncoding.EncodeToString(c.HMACKey))
+	return s
 }

@@ -41,7 +41,8 @@ import (
 // whole, so that it may be sent again, in parts if it was 413. An object that is
 // no record, or longer than MaxFrame, is refused alone and counted, and the
 // others of its body are handed on: that is a 400, and there is nothing to be
-// sent again.
+// sent again. A Shutdown that gives up may leave the rest of a body: that is a 503,
+// and what was handed on of it comes twice if it is sent again.
 //
 // A record comes with time, level and message as the sender had them, the
 // attributes logger, host, process and pid as far as it said so, the attribute

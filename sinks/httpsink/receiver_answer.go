@@ -11,18 +11,27 @@ type outcome struct {
 	first             *Refusal // of a record
 }
 
-// answer ends a request that was refused as a whole if refusal is not nil.
+// reply is the body of an answer that refuses something.
+type reply struct {
+	Error    string `json:"error"`
+	Accepted int    `json:"accepted"`
+	Refused  int    `json:"refused"`
+}
+
+// answer ends a request, of which all that is not done was refused if refusal is
+// not nil.
 func (r *Receiver) answer(w http.ResponseWriter, req *http.Request, done outcome, refusal *Refusal) {
 	if refusal != nil {
 		r.refuse(peerOf(req), refusal)
-		done = outcome{refused: 1, first: refusal}
+		done.refused++
+		done.first = refusal
 	}
 	if done.first == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	status := statuses[done.first.Reason]
-	if done.accepted > 0 || done.refused > 1 {
+	if refusal == nil && (done.accepted > 0 || done.refused > 1) {
 		status = http.StatusBadRequest
 	}
 	header := w.Header()
@@ -44,9 +53,5 @@ func (r *Receiver) answer(w http.ResponseWriter, req *http.Request, done outcome
 		text += ": " + done.first.Detail
 	}
 	// Nobody is left to tell if the client is gone.
-	_ = json.NewEncoder(w).Encode(struct {
-		Error    string `json:"error"`
-		Accepted int    `json:"accepted"`
-		Refused  int    `json:"refused"`
-	}{text, done.accepted, done.refused})
+	_ = json.NewEncoder(w).Encode(reply{text, done.accepted, done.refused})
 }

@@ -105,7 +105,9 @@ func (d request) form(form string) *Refusal {
 func (d request) lines(body []byte) *Refusal {
 	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			d.object(line)
+			if refusal := d.object(line); refusal != nil {
+				return refusal
+			}
 		}
 	}
 	return d.done.empty()
@@ -114,10 +116,10 @@ func (d request) lines(body []byte) *Refusal {
 func (d request) json(body []byte) *Refusal {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 || body[0] != '[' {
-		if len(body) > 0 {
-			d.object(body)
+		if len(body) == 0 {
+			return d.done.empty()
 		}
-		return d.done.empty()
+		return d.object(body)
 	}
 	// Before the first is handed on, it is known where the last ends.
 	for _, err := range elementsOf(body) {
@@ -126,7 +128,9 @@ func (d request) json(body []byte) *Refusal {
 		}
 	}
 	for element := range elementsOf(body) {
-		d.object(element)
+		if refusal := d.object(element); refusal != nil {
+			return refusal
+		}
 	}
 	return nil
 }
@@ -138,17 +142,23 @@ func (o *outcome) empty() *Refusal {
 	return nil
 }
 
-// object hands on a record, or refuses it.
-func (d request) object(text []byte) {
+// object hands on a record, or refuses it. What it returns is that of the request:
+// after a Shutdown there is nothing wrong with a record, and a sender that is told
+// so sends it to another, even if some of its request comes twice then.
+func (d request) object(text []byte) *Refusal {
 	why := d.tryObject(text)
-	if why == nil {
+	switch {
+	case why == nil:
 		d.done.accepted++
-		return
+		return nil
+	case why.Reason == closed:
+		return why
 	}
 	d.refuse(d.peer, why)
 	if d.done.refused++; d.done.first == nil {
 		d.done.first = why
 	}
+	return nil
 }
 
 func (d request) tryObject(text []byte) *Refusal {

@@ -1,7 +1,9 @@
 package httpsink_test
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/httpsink"
 )
 
@@ -36,6 +39,84 @@ func TestReceiver_isUsedByManyFromTheBeginning(t *testing.T) {
 	all.Wait()
 }
 
+// gate is a handler that holds the records of that message until it opens.
+type gate struct {
+	peertest.Discard
+	message string
+	reached chan string // each message
+	open    chan struct{}
+}
+
+func (g gate) Handle(_ context.Context, r slog.Record) error {
+	g.reached <- r.Message
+	if r.Message == g.message {
+		<-g.open
+	}
+	return nil
+}
+
+// What a Shutdown leaves of a request has nothing wrong with it: a sender that is
+// told 400 would take it for lost.
+func TestReceiver_aShutdownIsNoFaultOfTheRecords(t *testing.T) {
+	record := func(message string, values int) string {
+		return `{"level":"INFO","msg":"` + message + `","n":[0` + strings.Repeat(",0", values) + `]}`
+	}
+	const long = 4000 // values, with which a record has to wait until no other has so many
+	for name, test := range map[string]struct {
+		kind, body string
+		accepted   int
+	}{
+		"of lines":                  {ndjson, record("long", long) + "\n" + record("long", long), 0},
+		"of an array":               {"application/json", "[" + record("long", long) + "," + record("long", long) + "]", 0},
+		"of one record":             {"application/json", record("long", long), 0},
+		"of which some was handled": {ndjson, record("short", 1) + "\n" + record("long", long) + "\n" + record("long", long), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gate{message: "first", reached: make(chan string, 10), open: make(chan struct{})}
+			s := newReceiving(t, &httpsink.Receiver{Handler: g})
+			var requests sync.WaitGroup
+			requests.Go(func() {
+				if a := s.ask(t, newPost(ndjson, record("first", long))); a.status != 204 {
+					t.Errorf("the first answer is %+v", a)
+				}
+			})
+			<-g.reached
+			begun := make(chan struct{})
+			requests.Go(func() {
+				req := newPost(test.kind, test.body)
+				req.Body = &noticed{req.Body, func() { close(begun) }}
+				a := s.ask(t, req)
+				if a.status != http.StatusServiceUnavailable || a.Accepted != test.accepted || a.Refused != 1 || !strings.HasPrefix(a.Error, "closed: ") {
+					t.Errorf("the answer is %+v", a)
+				}
+			})
+			<-begun
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown returned %v", err)
+			}
+			peertest.WaitFor(t, "the second is refused", func() bool { return s.Stats().Refused["closed"] == 1 })
+			close(g.open)
+			requests.Wait()
+		})
+	}
+}
+
+// noticed is a body of which it is known that it is being read.
+type noticed struct {
+	io.ReadCloser
+	once func()
+}
+
+func (n *noticed) Read(p []byte) (int, error) {
+	if n.once != nil {
+		n.once()
+		n.once = nil
+	}
+	return n.ReadCloser.Read(p)
+}
+
 func TestReceiver_shutdownAtAnyMoment(t *testing.T) {
 	one := postHead + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(slogLine), slogLine)
 	for i := range 20 {
@@ -50,7 +131,7 @@ func TestReceiver_shutdownAtAnyMoment(t *testing.T) {
 				}
 				defer conn.Close()
 				_, _ = io.WriteString(conn, one+one+one[:len(one)/2])
-				_ = conn.SetReadDeadline(time.Now().Add(receivePatience))
+				_ = conn.SetReadDeadline(time.Now().Add(peertest.Patience))
 				text, _ := io.ReadAll(conn)
 				answered[n] = strings.Count(string(text), "HTTP/1.1 204 ")
 			})

@@ -55,7 +55,7 @@ var statuses = map[string]int{
 //	body-too-long         413: more than MaxBody, unpacked
 //	body-timeout          408: not complete within FrameTimeout
 //	cut-short             400: the connection broke within a body
-//	closed                503: after Shutdown
+//	closed                503: after Shutdown, or when it gives up the rest of a body
 //	too-many-connections  no answer: more than MaxConns
 type Refusal struct {
 	Peer   string // address, if it has one

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,13 +22,13 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/httpsink"
 )
 
 const (
-	receivePatience = 10 * time.Second
-	ndjson          = "application/x-ndjson"
-	form            = "application/x-www-form-urlencoded"
+	ndjson = "application/x-ndjson"
+	form   = "application/x-www-form-urlencoded"
 )
 
 // receiving is a receiver and what it has made of requests.
@@ -109,7 +108,7 @@ func receiveHTTP(t testing.TB, r *httpsink.Receiver) *receiving {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), receivePatience)
+		ctx, cancel := context.WithTimeout(context.Background(), peertest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -119,17 +118,6 @@ func receiveHTTP(t testing.TB, r *httpsink.Receiver) *receiving {
 		}
 	})
 	return s
-}
-
-func receiveUntil(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	end := time.Now().Add(receivePatience)
-	for !ok() {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, receivePatience)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func newPost(kind, body string) *http.Request {
@@ -464,7 +452,7 @@ func TestReceiver_nilHandlerPanics(t *testing.T) {
 // raw is a connection that says what no client would.
 func raw(t testing.TB, address string) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, receivePatience)
+	conn, err := net.DialTimeout("tcp", address, peertest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -482,7 +470,7 @@ func say(t testing.TB, conn net.Conn, text string) {
 // rest returns what comes until the connection is closed.
 func rest(t testing.TB, conn net.Conn) string {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(receivePatience))
+	_ = conn.SetReadDeadline(time.Now().Add(peertest.Patience))
 	text, err := io.ReadAll(conn)
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -515,7 +503,7 @@ func TestReceiver_servesHostilePeers(t *testing.T) {
 		}
 	})
 	t.Run("a body that never comes", func(t *testing.T) {
-		s := receiveHTTP(t, &httpsink.Receiver{FrameTimeout: 50 * time.Millisecond})
+		s := receiveHTTP(t, &httpsink.Receiver{FrameTimeout: 500 * time.Millisecond})
 		conn := raw(t, s.address)
 		say(t, conn, postHead+"Content-Length: 1000\r\n\r\n"+slogLine+"\n")
 		if got := rest(t, conn); !strings.HasPrefix(got, "HTTP/1.1 408 ") {
@@ -526,7 +514,7 @@ func TestReceiver_servesHostilePeers(t *testing.T) {
 		}
 	})
 	t.Run("a head that never comes", func(t *testing.T) {
-		s := receiveHTTP(t, &httpsink.Receiver{FrameTimeout: 50 * time.Millisecond})
+		s := receiveHTTP(t, &httpsink.Receiver{FrameTimeout: 500 * time.Millisecond})
 		conn := raw(t, s.address)
 		say(t, conn, "POST /logs")
 		rest(t, conn)
@@ -574,9 +562,9 @@ func TestReceiver_servesHostilePeers(t *testing.T) {
 			conn := raw(t, s.address)
 			say(t, conn, postHead+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(slogLine), slogLine))
 		}
-		receiveUntil(t, "two records", func() bool { return s.Stats().Written == 2 })
+		peertest.WaitFor(t, "two records", func() bool { return s.Stats().Written == 2 })
 		rest(t, raw(t, s.address))
-		receiveUntil(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
 		if got := s.Stats(); got.Connections != 2 || got.Open != 2 {
 			t.Errorf("the counts are %+v", got)
 		}
@@ -596,10 +584,7 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 		[]byte("GET /?" + strings.Repeat("a=b&", 7<<10)),
 		[]byte(postHead + fmt.Sprintf("Content-Length: %d\r\n\r\n{%s", 1<<20, strings.Repeat(`"a":0,`, 170<<10)) + strings.Repeat(" ", 100)),
 	}
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	base, highest := m.HeapInuse, uint64(0)
+	heap := peertest.NewHeap()
 	done := make(chan struct{}, hostile)
 	for i := range hostile {
 		conn := raw(t, s.address)
@@ -608,22 +593,19 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 			if _, err := conn.Write(texts[i%len(texts)]); err != nil {
 				return // hung up
 			}
-			_ = conn.SetReadDeadline(time.Now().Add(receivePatience))
+			_ = conn.SetReadDeadline(time.Now().Add(peertest.Patience))
 			_, _ = io.Copy(io.Discard, conn)
 		}()
 	}
 	for left := hostile; left > 0; {
-		runtime.ReadMemStats(&m)
-		highest = max(highest, m.HeapInuse)
+		heap.Measure()
 		select {
 		case <-done:
 			left--
 		case <-time.After(time.Millisecond):
 		}
 	}
-	if highest > base+limit {
-		t.Errorf("%d MiB more than before, want at most %d", (highest-base)>>20, limit>>20)
-	}
+	heap.AtMost(t, limit)
 }
 
 func TestReceiver_shutdown(t *testing.T) {
@@ -643,7 +625,7 @@ func TestReceiver_shutdown(t *testing.T) {
 		conn := raw(t, s.address)
 		say(t, conn, one)
 		<-began
-		receiveUntil(t, "both connections", func() bool { return s.Stats().Open == 2 })
+		peertest.WaitFor(t, "both connections", func() bool { return s.Stats().Open == 2 })
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
 		rest(t, silent) // is closed
@@ -666,7 +648,7 @@ func TestReceiver_shutdown(t *testing.T) {
 	t.Run("has time enough in Close for a silent connection", func(t *testing.T) {
 		s := receiveHTTP(t, new(httpsink.Receiver))
 		raw(t, s.address)
-		receiveUntil(t, "the connection", func() bool { return s.Stats().Open == 1 })
+		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
