@@ -142,6 +142,19 @@ func testLiveFilters(t *testing.T, browser context.Context) {
 		again.mustBeFree(t)
 	})
 
+	t.Run("a time range leaves what only the server can tell", func(t *testing.T) {
+		p.t = t
+		p.press("0")
+		is("abcdef", "")
+		p.search("/^([bc]|f)+$/")
+		p.until(shown + ".join('') === 'bcf'")
+		p.run("document.querySelector('#rows').focus()")
+		p.drag("#histogram", 0.001, 0.999)
+		p.until("location.hash.includes('from=') && " + shown + ".join('') === 'bcf'")
+		p.press("\x1b")
+		p.until("!location.hash.includes('from=') && " + shown + ".join('') === 'bcf'")
+	})
+
 	t.Run("those of the address are dropped after F5", func(t *testing.T) {
 		p := openLive(t, browser, address+"#level=info", "light", 1200)
 		p.until(shown + ".join('') === 'bcdef'")

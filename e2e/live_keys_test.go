@@ -107,10 +107,34 @@ func testLiveKeys(t *testing.T, browser context.Context) {
 	t.Run("y copies the record", func(t *testing.T) {
 		p.t = t
 		p.run("document.querySelector('#rows').focus(); window.copied = ''; document.addEventListener('copy', () => { window.copied = String(getSelection()) || document.activeElement.value }); Object.defineProperty(navigator, 'clipboard', {value: {writeText: async s => { window.copied = s }}})")
-		p.press("k")
-		p.press(kb.Enter)
 		p.press("y")
-		p.until(`JSON.parse(window.copied || '{}').m !== undefined && !('k' in JSON.parse(window.copied))`)
+		p.until("document.querySelector('#notice').textContent.includes('No record')")
+		for _, open := range []string{"", kb.Enter} {
+			p.press("k" + open)
+			p.press("y")
+			p.until(`JSON.parse(window.copied || '{}').m !== undefined && !('k' in JSON.parse(window.copied))`)
+			p.run("window.copied = ''")
+		}
+	})
+
+	t.Run("what was opened by a key is left by one", func(t *testing.T) {
+		p.t = t
+		p.run("document.querySelector('#view').focus()")
+		p.press(kb.Enter)
+		p.until("!document.querySelector('#view-menu').hidden")
+		for range 20 {
+			p.press("\t")
+		}
+		p.until("document.querySelector('#view-menu').hidden")
+
+		phone := openLive(t, browser, url, "light", 400)
+		phone.until(shown + ".length > 5")
+		phone.run("document.querySelector('#loggers-toggle').focus()")
+		phone.press(kb.Enter)
+		phone.until("document.querySelector('#side').offsetWidth > 0")
+		phone.press(kb.Escape)
+		phone.until("document.querySelector('#side').offsetWidth === 0 && document.activeElement.id === 'loggers-toggle'")
+		phone.mustBeFree(t)
 	})
 	p.t = t
 	p.mustBeFree(t)

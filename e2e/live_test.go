@@ -118,7 +118,7 @@ func TestLive_page(t *testing.T) {
 			logger.Info("hidden", "i", i)
 		}
 		p.press("0")
-		p.until("document.querySelector('#shown').textContent.startsWith('5,002 ')")
+		p.until("document.querySelector('#shown').textContent.startsWith('5,001 ')")
 		p.press(kb.Home)
 		p.until(shown + "[0] === 'old' && document.querySelector('.row.gap:not([hidden])').textContent.includes('filters of then')")
 		p.mustBeFree(t)
@@ -224,6 +224,7 @@ func TestLive_page(t *testing.T) {
 		"keyboard": testLiveKeys,
 		"levels":   testLiveLevels,
 		"tasks":    testLiveTasks,
+		"rows":     testLiveRows,
 		"looks":    testLiveLooks,
 	} {
 		t.Run(name, func(t *testing.T) {

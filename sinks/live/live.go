@@ -90,10 +90,10 @@ import (
 var ErrClosed = errors.New("live: closed")
 
 // Options are options for a [Hub]. A zero Options consists entirely of default
-// values.
+// values; numbers and durations below 0 mean those too.
 type Options struct {
-	// MaxRecords and MaxBytes bound what is kept: by default, for 0 and below,
-	// 20,000 records of 16 MiB as JSON. At least one record is kept.
+	// MaxRecords and MaxBytes bound what is kept: by default 20,000 records of
+	// 16 MiB as JSON. At least one record is kept.
 	MaxRecords, MaxBytes int
 
 	// MaxRecordBytes bounds a record as JSON. What is too long is cut and

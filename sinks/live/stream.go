@@ -206,7 +206,7 @@ func (s *stream) limit(wanted []*entry) []*entry {
 	s.budget = min(s.budget+now.Sub(s.filled).Seconds()*float64(s.rate), float64(s.rate))
 	s.filled = now
 	asked := entriesBefore(wanted, s.exempt+1)
-	passed := min(len(wanted)-asked, int(s.budget))
+	passed := int(min(float64(len(wanted)-asked), s.budget)) // in this order: a budget may be more than any int
 	over := len(wanted) - asked - passed
 	s.budget -= float64(passed)
 	if over <= 0 {

@@ -15,6 +15,27 @@ export function date(ms) {
   return clock.mode === "utc" ? d.toISOString().slice(0, 10) : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
 }
 
+// day tells of the day that a moment is in: when it begins, when the next one does,
+// and how it is called.
+export function day(ms) {
+  const utc = clock.mode === "utc";
+  const from = new Date(ms);
+  if (utc) from.setUTCHours(0, 0, 0, 0);
+  else from.setHours(0, 0, 0, 0);
+  const to = new Date(from);
+  if (utc) to.setUTCDate(to.getUTCDate() + 1);
+  else to.setDate(to.getDate() + 1); // some days have 23 hours
+  const weekday = from.toLocaleDateString("en", { weekday: "long", timeZone: utc ? "UTC" : undefined });
+  return { from: from.getTime(), to: to.getTime(), text: `${weekday}, ${date(ms)}` };
+}
+
+// span says from when to when, with the dates unless it is all today.
+export function span(from, to) {
+  const [first, last, today] = [date(from), date(to), date(Date.now())];
+  const isToday = first === today && last === today;
+  return `${isToday ? "" : first + " "}${timeOfDay(from, true)} – ${first === last ? "" : last + " "}${timeOfDay(to, true)}`;
+}
+
 export function dateAndTime(ms) {
   return date(ms) + " " + timeOfDay(ms, true) + "." + milliseconds(ms);
 }

@@ -34,7 +34,7 @@ export function addWord(word) {
 
 // drawControls shows what the reader has chosen; drop is called after a filter
 // was dropped, setRange to drop the time range.
-export function drawControls({ clock: time, drop, setRange }) {
+export function drawControls({ span, drop, setRange }) {
   $("pause").setAttribute("aria-pressed", String(state.paused));
   for (const button of document.querySelectorAll("button[data-level]")) button.setAttribute("aria-pressed", String(state.levels.has(button.dataset.level)));
   const i = rates.indexOf(state.rate);
@@ -50,11 +50,11 @@ export function drawControls({ clock: time, drop, setRange }) {
 
   // Filters that no other control shows, each to be dropped.
   const items = [];
-  if (state.range) items.push(["time", `${time(state.range[0], true)} – ${time(state.range[1] + 1, true)}`, () => setRange(null)]);
+  if (state.range) items.push(["time", span(state.range[0], state.range[1] + 1), () => setRange(null)]);
   const of = (kind, set, name) => items.push([kind, name, () => { set.delete(name); drop(); }]);
   for (const [name, kind] of state.loggers) of(kind === "only" ? "logger" : "not", state.loggers, name);
   for (const host of state.hosts) of("host", state.hosts, host);
-  for (const process of state.processes) of("process", state.processes, process);
+  for (const process of state.processes) of("from", state.processes, process);
   $("active").replaceChildren(...items.map(([kind, name, onclick]) => el("button", { type: "button", title: "Drop the filter " + name, onclick }, el("i", {}, kind), " ", el("span", {}, name), el("b", { "aria-hidden": "true" }, "✕"))));
 }
 
@@ -65,6 +65,7 @@ export function setUp({ filter, speed, redraw }) {
     typing = setTimeout(() => readBox() && filter(), 120);
   });
   $("search").addEventListener("keydown", (event) => {
+    if (event.isComposing) return; // Enter takes over what an input method offers
     if (event.key === "Enter") {
       clearTimeout(typing);
       if (readBox()) filter();
@@ -105,7 +106,8 @@ export function setUp({ filter, speed, redraw }) {
   setUpView(redraw);
 }
 
-function toggleSide(on) {
+// toggleSide shows the loggers where there is no room beside the rows.
+export function toggleSide(on) {
   on = document.body.classList.toggle("with-side", on);
   $("loggers-toggle").setAttribute("aria-expanded", String(on));
 }
@@ -124,6 +126,8 @@ function setUpMenu(name) {
     button.focus();
     event.stopPropagation();
   });
+  // Whoever leaves by a key or by the mouse is done with it.
+  menu.parentElement.addEventListener("focusout", (event) => event.relatedTarget && !menu.parentElement.contains(event.relatedTarget) && toggle(false));
   document.addEventListener("pointerdown", (event) => !menu.parentElement.contains(event.target) && toggle(false));
   menu.addEventListener("click", (event) => event.target.closest("a") && toggle(false));
 }

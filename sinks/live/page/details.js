@@ -13,7 +13,7 @@ export function draw(box, r, does) {
     ["Logger", r.n && pair(r.n, () => does.only(r.n), () => does.hide(r.n))],
     ["Source", r.src && el("span", { class: "mono" }, [r.src.f, r.src.l].filter(Boolean).join(":"), el("small", {}, r.src.fn || ""))],
     ["Host", r.h && pair(r.h, () => does.host(r.h))],
-    ["Process", r.p || r.pid ? (r.p ? pair(r.p + (r.pid ? " · pid " + r.pid : ""), () => does.process(r.p)) : "pid " + r.pid) : null],
+    [r.h || r.pid ? "Process" : "From", r.p || r.pid ? (r.p ? pair(r.p + (r.pid ? " · pid " + r.pid : ""), () => does.process(r.p)) : "pid " + r.pid) : null],
   ];
   box.replaceChildren(
     el("div", { class: "top" },
@@ -68,9 +68,13 @@ function valueOf(a, plain) {
   return el("span", { class: "value kind-" + a.t }, plain);
 }
 
-// term is a search for the value under the path, quoted where it must be.
+// term is a search for the value under the path, quoted where it must be. Of one
+// that is long or has several lines it looks for the beginning, wherever that is:
+// the search box has one line, and the server takes a thousand bytes.
 function term(path, value) {
-  if (/[\s"=<>!]/.test(path)) return quote(value);
+  const beginning = /\S.*|$/.exec(value)[0].slice(0, 200).replace(/[\ud800-\udbff]$/, "");
+  if (beginning && (value.length > 200 || /[\r\n]/.test(value))) return quote(beginning);
+  if (/[\s"=<>!]|^[-/]|^$/.test(path)) return quote(value);
   return path + "=" + (value === "" || /[\s"]/.test(value) || value[0] === "/" ? quote(value) : value);
 }
 

@@ -9,13 +9,14 @@ const maxBins = 40_000; // seconds that are remembered, some eleven hours withou
 const sum = (bar) => bar.reduce((a, b) => a + b);
 
 export class Histogram {
-  constructor(box, { clock, date, isUTC, select }) {
+  constructor(box, { clock, date, span, isUTC, select }) {
     this.box = box;
     this.canvas = box.querySelector("canvas");
     this.band = box.querySelector(".band");
     this.hint = box.querySelector(".hint");
     this.clock = clock;
     this.date = date;
+    this.spanText = span;
     this.isUTC = isUTC;
     this.select = select;
     this.bins = new Map(); // second -> records per chip
@@ -120,7 +121,7 @@ export class Histogram {
     for (let t = Math.ceil((from - zone) / every) * every + zone; t < from + n * step; t += every) {
       const x = ((t - from) / step) * w;
       if (x > width - 60) break;
-      g.fillText(every >= 86_400_000 ? this.date(t) : this.clock(t, every < 60_000), x + 4, height - 3);
+      g.fillText(every >= 86_400_000 || this.clock(t, true) === "00:00:00" ? this.date(t) : this.clock(t, every < 60_000), x + 4, height - 3);
       g.fillRect(Math.round(x), base, 1, 5);
     }
     g.fillRect(0, base, width, 1);
@@ -170,7 +171,7 @@ export class Histogram {
     const total = [0, 0, 0, 0, 0];
     for (let i = Math.min(a, b); i <= Math.max(a, b); i++) chart.bars[i].forEach((count, level) => (total[level] += count));
     const parts = chips.map((name, i) => (total[i] ? `${number.format(total[i])} ${name}` : "")).filter(Boolean);
-    this.hint.textContent = `${this.clock(span[0], true)} – ${this.clock(span[1] + 1, true)}: ${parts.join(", ") || "nothing"}`;
+    this.hint.textContent = `${this.spanText(span[0], span[1] + 1)}: ${parts.join(", ") || "nothing"}`;
   }
 
   listen() {

@@ -1,6 +1,6 @@
 // The levels of the program's loggers, where the server lets them be changed.
 
-import { clock, timeOfDay } from "./clock.js";
+import { clock, date, timeOfDay } from "./clock.js";
 import { $ } from "./element.js";
 
 export const root = "root"; // of all loggers that no rule is for
@@ -46,7 +46,9 @@ export class Levels {
   text(name) {
     const rule = this.rules.get(name);
     if (!rule) return "";
-    return rule.level + (rule.until ? ` until ${timeOfDay(Date.parse(rule.until), false)}${clock.mode === "utc" ? " UTC" : ""}` : "");
+    if (!rule.until) return rule.level;
+    const until = Date.parse(rule.until);
+    return `${rule.level} until ${date(until) === date(Date.now()) ? "" : date(until) + " "}${timeOfDay(until, false)}${clock.mode === "utc" ? " UTC" : ""}`;
   }
 
   open(name) {

@@ -2,7 +2,7 @@
 // decides what of it is seen.
 
 import * as time from "./clock.js";
-import { addWord, drawControls, isDark, readBox, setTheme, setUp, showOrigin } from "./controls.js";
+import { addWord, drawControls, isDark, readBox, setTheme, setUp, showOrigin, toggleSide } from "./controls.js";
 import { $, number } from "./element.js";
 import { Histogram } from "./histogram.js";
 import { listen } from "./keys.js";
@@ -12,16 +12,16 @@ import { Opened } from "./opened.js";
 import { chips } from "./query.js";
 import { Rows } from "./rows.js";
 import { Side, short } from "./side.js";
-import { isFiltered, isOurs, params, passes, passesFilters, readFragment, showAll, state, writeFragment } from "./state.js";
+import { isOurs, params, passes, passesFilters, readFragment, showAll, state, writeFragment } from "./state.js";
 import * as status from "./status.js";
 import { Stream } from "./stream.js";
 
 const rows = new Rows($("rows"), { time: time.rowTime, select: (i) => opened.open(i) });
 rows.changed = () => status.drawFollow(log, rows);
-const histogram = new Histogram($("histogram"), { clock: time.timeOfDay, date: time.date, isUTC: () => time.clock.mode === "utc", select: setRange });
+const histogram = new Histogram($("histogram"), { clock: time.timeOfDay, date: time.date, span: time.span, isUTC: () => time.clock.mode === "utc", select: setRange });
 const log = new Log({
   passes,
-  isFiltered: () => isFiltered() || state.range !== null,
+  day: time.day,
   counted: (r) => { if (passesFilters(r)) histogram.count(r); },
   lostText: (n) => `${number.format(n)} records came and went during the pause.`,
 });
@@ -67,6 +67,7 @@ function greeted(hello, { anew, restarted }) {
     if (String(params())) sparseFrom = Math.min(sparseFrom, log.newest + 1);
   }
   if (restarted || !programLevels.rules.size) programLevels.load();
+  if (hello.head) side.isEmpty = false;
   for (const name of hello.loggers) side.logger(name, 0);
   for (const name of hello.hosts) side.hosts.add(name);
   drawSide();
@@ -103,6 +104,8 @@ function settled(from) {
   if (sparseFrom < from && log.oldest < from) log.mark(gapRow(from - 0.5, "Above this line, records are missing that the filters of then kept away.", stream.lastMs), "filters");
   if (!String(params())) sparseFrom = Infinity;
   show();
+  drawSide();
+  histogram.draw(state.range);
 }
 
 let scheduled = false;
@@ -144,8 +147,13 @@ function show() {
 // --- what is chosen -------------------------------------------------------
 
 // filter shows at once what is here, and gets from the server what else passes.
-function filter({ reconnect = true } = {}) {
+function filter() {
   state.generation++;
+  refilter();
+  stream.reconnect({ fresh: true });
+}
+
+function refilter() {
   keepSelection(() => log.filter());
   recount();
   if (state.range) rows.setFollowing(false);
@@ -157,7 +165,6 @@ function filter({ reconnect = true } = {}) {
   writeFragment();
   drawAll();
   if (log.cutShort) status.flash("That search takes long: not all on this page was looked at");
-  if (reconnect) stream.reconnect({ fresh: true });
 }
 
 function everything() {
@@ -167,17 +174,20 @@ function everything() {
   filter();
 }
 
-// recount starts the picture anew with what is here.
+// recount starts the picture anew with what is here and has passed: the search that
+// was just made may have been cut short, and is not to be made again.
 function recount() {
   histogram.clear();
-  for (const r of log.kept) if (passesFilters(r)) histogram.count(r);
+  for (const r of log.kept) if (r.passed === state.generation) histogram.count(r);
   histogram.draw(state.range);
 }
 
+// setRange chooses among what passes the filters, which stay as they are: what the
+// server alone can tell it need not tell again.
 function setRange(range) {
   const had = state.range;
   state.range = range;
-  filter({ reconnect: false });
+  refilter();
   if (had && !range) rows.follow();
 }
 
@@ -266,12 +276,15 @@ listen({
   first: () => { rows.goTo(0, false); $("rows").scrollTop = 0; },
   page: (by) => { $("rows").scrollTop += by * ($("rows").clientHeight - 2 * rows.height); },
   open: () => { if (rows.selected >= 0) opened.open(rows.selected, true); },
-  copy: () => opened.copy(),
+  copy: () => opened.copy(opened.record ?? log.view[rows.selected]),
   theme: () => setTheme(isDark() ? "light" : "dark"),
   levelsFrom: (i) => { state.levels = new Set(chips.slice(i)); filter(); },
   escape: () => {
     if (opened.record) opened.close();
-    else if (state.range) setRange(null);
+    else if (document.body.classList.contains("with-side")) {
+      toggleSide(false);
+      $("loggers-toggle").focus();
+    } else if (state.range) setRange(null);
     else return false;
     return true;
   },
@@ -295,7 +308,7 @@ function drawSide() {
 
 function drawAll() {
   status.drawState();
-  drawControls({ clock: time.timeOfDay, drop: () => filter(), setRange });
+  drawControls({ span: time.span, drop: () => filter(), setRange });
   drawSide();
   status.drawCounts(log, rows);
 }
@@ -334,6 +347,8 @@ setUp({
     stream.reconnect({}, 200);
   },
   redraw: () => {
+    keepSelection(() => log.redate());
+    rows.show(log.view);
     rows.measure();
     rows.refresh();
     opened.draw();

@@ -11,7 +11,7 @@ export class Opened {
   constructor({ log, rows, stream, does, notice, flash, changed }) {
     Object.assign(this, { log, rows, stream, notice, flash, changed });
     this.record = null;
-    this.does = { ...does, copy: () => this.copy(), copyLink: () => this.copyLink(), context: () => this.context(), close: () => this.close() };
+    this.does = { ...does, copy: () => this.copy(this.record), copyLink: () => this.copyLink(), context: () => this.context(), close: () => this.close() };
   }
 
   open(index, focus = false) {
@@ -43,9 +43,9 @@ export class Opened {
     this.rows.draw();
   }
 
-  copy() {
-    if (!this.record) return;
-    const plain = Object.fromEntries(Object.entries(this.record).filter(([key]) => !own.has(key)));
+  copy(r) {
+    if (!r) return this.flash("No record is selected");
+    const plain = Object.fromEntries(Object.entries(r).filter(([key]) => !own.has(key)));
     return this.copyText(JSON.stringify(plain, null, 2), "Record");
   }
 

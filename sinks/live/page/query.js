@@ -76,12 +76,13 @@ export function parseQuery(text) {
   return terms;
 }
 
-// longest is the longest text that a regular expression is tried on here.
-const longest = 2000;
+// longest is the longest text that an expression is tried on here, by how many
+// parts of it repeat: with each, the time grows by another power of the length.
+const longest = [10_000, 1000, 100];
 
 // compile reads the flags that Go writes in front. It returns undecided for an
 // expression that JavaScript cannot read, and for one that might take it for
-// ever: a repeated group, or several unbounded repetitions. The server takes
+// ever: a repeated group, several repetitions, or many choices. The server takes
 // linear time for all it accepts.
 function compile(source) {
   let flags = "";
@@ -91,10 +92,13 @@ function compile(source) {
     source = source.slice(m[0].length);
   }
   const plain = source.replace(/\\./gs, "_").replace(/\[[^\]]*\]/g, "_");
-  if (/\)[*+{]/.test(plain) || (plain.match(/[*+]|,\}/g) || []).length > 2) return undecided;
+  const repetitions = (plain.match(/[*+]|\{\d*,/g) || []).length;
+  const words = plain.split("|").length;
+  const choices = (plain.match(/\((?=[^)]*\|)|[^(*+?}]\?/g) || []).length; // groups with |, and what is optional
+  if (/\)[*+{]/.test(plain) || repetitions >= longest.length || choices > 5 || words > 12) return undecided;
   for (const all of [flags + "u", flags]) {
     try {
-      return new RegExp(source, all);
+      return Object.assign(new RegExp(source, all), { longest: longest[repetitions] });
     } catch {
       // the other way, or the server's
     }
@@ -104,13 +108,24 @@ function compile(source) {
 
 const undecided = { test: () => false };
 
-const has = (t, s) => (t.re ? s.length <= longest && t.re.test(s) : s.toLowerCase().includes(t.lower));
-const is = (t, s) => (t.re ? s.length <= longest && t.re.test(s) : s.toLowerCase() === t.lower);
+let wasTooLong = false; // some text of the record, to be tried on
+
+function finds(re, s) {
+  const found = s.length <= re.longest && re.test(s);
+  wasTooLong = !found && (wasTooLong || s.length > re.longest);
+  return found;
+}
+
+const has = (t, s) => (t.re ? finds(t.re, s) : s.toLowerCase().includes(t.lower));
+const is = (t, s) => (t.re ? finds(t.re, s) : s.toLowerCase() === t.lower);
 
 // matches reports whether a record is known here to have all the words. Where
 // this page cannot tell, what the server lets through says it.
 export function matches(terms, r) {
-  for (const t of terms) if (t.re === undecided || holds(t, r) === t.not) return false;
+  for (const t of terms) {
+    wasTooLong = false;
+    if (t.re === undecided || holds(t, r) === t.not || wasTooLong) return false;
+  }
   return true;
 }
 

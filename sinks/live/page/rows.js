@@ -134,7 +134,8 @@ export class Rows {
       cell.className = name;
       cell.setAttribute("role", "gridcell");
       element.append(cell);
-      if (name !== "message") cells[name] = text(cell);
+      if (name === "logger") cells[name] = text(cell.appendChild(document.createElement("bdi")));
+      else if (name !== "message") cells[name] = text(cell);
       else {
         const attrs = document.createElement("span");
         attrs.className = "attrs";
@@ -144,7 +145,7 @@ export class Rows {
       }
     }
     this.space.append(element);
-    this.pool.push({ element, cells, hidden: true, shown: null, index: -1, selected: null, gap: false, level: null });
+    this.pool.push({ element, cells, hidden: true, shown: null, index: -1, selected: null, gap: "", level: null });
   }
 
   empty(row) {
@@ -171,12 +172,12 @@ export class Rows {
     if (row.shown === r) return;
     row.shown = r;
     if (row.hidden) element.hidden = row.hidden = false;
-    const isGap = Boolean(r.gap);
-    if (row.gap !== isGap) {
-      row.gap = isGap;
-      element.classList.toggle("gap", isGap);
+    const gap = !r.gap ? "" : r.gap === "day" ? " day" : " gap";
+    if (row.gap !== gap) {
+      row.gap = gap;
+      element.className = "row" + gap;
     }
-    if (isGap) {
+    if (gap) {
       delete element.dataset.seq;
       delete element.dataset.level;
       row.level = null;
@@ -190,7 +191,7 @@ export class Rows {
     }
     write(cells.time, this.time(r));
     write(cells.level, levelText(r.l));
-    write(cells.origin, r.h || r.p ? (r.h || "") + (r.p ? "/" + r.p : "") : "");
+    write(cells.origin, r.h && r.p ? r.h + "/" + r.p : r.h || r.p || "");
     write(cells.logger, r.n || "");
     write(cells.text, line(r.m));
     write(cells.attrs, r.a && r.a.length ? attrsText(r) : "");
@@ -240,8 +241,11 @@ export function levelText(level) {
   return level === -4 ? "DEBUG" : level === -8 ? "TRACE" : "DEBUG" + (level > -4 ? "+" : "") + (level + 4);
 }
 
-// line shows a text of several lines in one.
-const line = (s) => (s.length > 2000 ? s.slice(0, 2000) + "…" : s).replace(/\s*\n\s*/g, " ⏎ ");
+// line shows a text of several lines in one. What only steers a terminal is shown as
+// terminals do, and what would turn the text around as a sign.
+const line = (s) => (s.length > 2000 ? s.slice(0, 2000) + "…" : s).replace(/\r?\n\s*/g, " ⏎ ").replace(/[\0-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, sign);
+
+const sign = (c) => (c <= "\x7f" ? "^" + String.fromCharCode(c.charCodeAt(0) ^ 64) : "\ufffd");
 
 function attrsText(r) {
   if (r.attrsText !== undefined) return r.attrsText;
@@ -252,7 +256,7 @@ function attrsText(r) {
       if (!prefix && a.k === "logger" && a.t === "s") continue;
       const path = prefix && a.k ? prefix + "." + a.k : prefix || a.k;
       if (a.t === "g") add(a.v, path);
-      else out += " " + path + "=" + brief(text(a));
+      else out += " " + line(path) + "=" + brief(text(a));
     }
   };
   add(r.a, "");

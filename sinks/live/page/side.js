@@ -15,7 +15,8 @@ export class Side {
     this.levels = levels;
     this.loggers = new Map(); // name -> records of it
     this.hosts = new Set();
-    this.processes = new Set();
+    this.processes = new Map(); // name -> whether it is one that told its host or number; else a file, say
+    this.isEmpty = true; // nothing was logged yet
     this.more = false; // some names are beyond what is remembered
     this.key = "";
   }
@@ -27,9 +28,10 @@ export class Side {
   }
 
   count(r) {
+    this.isEmpty = false;
     if (r.n) this.logger(r.n, 1);
     if (r.h && this.hosts.size < most) this.hosts.add(r.h);
-    if (r.p && this.processes.size < most) this.processes.add(r.p);
+    if (r.p && (this.processes.has(r.p) || this.processes.size < most)) this.processes.set(r.p, this.processes.get(r.p) || Boolean(r.h || r.pid));
   }
 
   get hasOrigins() { return this.hosts.size > 1 || this.processes.size > 1; }
@@ -68,7 +70,7 @@ export class Side {
   draw() {
     const sums = this.sums();
     const nodes = [...sums.keys()].sort().slice(0, most);
-    const key = JSON.stringify([nodes, [...state.loggers], [...state.hosts], [...state.processes], this.hosts.size, this.processes.size, this.more, [...this.levels.rules]]);
+    const key = JSON.stringify([nodes, [...state.loggers], [...state.hosts], [...state.processes], this.hosts.size, [...this.processes], this.isEmpty, this.more, [...this.levels.rules]]);
     if (key !== this.key) {
       this.key = key;
       this.build(nodes);
@@ -86,9 +88,11 @@ export class Side {
     const top = side.scrollTop;
     const parts = [el("div", { class: "title" }, el("h2", {}, "Loggers"), this.level(root, "all others"))];
     if (nodes.length) parts.push(el("ul", {}, ...nodes.map((name) => this.node(name))));
+    else if (this.isEmpty) parts.push(el("p", {}, "Each appears here with its first record. A click then shows it alone, the − beside it hides it."));
     else parts.push(el("p", {}, "No record has a logger’s name. Give loggers one with slogworks.Named."));
     if (this.more) parts.push(el("p", {}, `There are more names than these ${number.format(most)}.`));
-    for (const [title, names, set] of [["Hosts", this.hosts, state.hosts], ["Processes", this.processes, state.processes]]) {
+    const areProcesses = [...this.processes.values()].every(Boolean);
+    for (const [title, names, set] of [["Hosts", this.hosts, state.hosts], [areProcesses ? "Processes" : "From", new Set(this.processes.keys()), state.processes]]) {
       if (names.size < 2 && !set.size) continue;
       parts.push(el("h2", {}, title), el("ul", {}, ...[...new Set([...names, ...set])].sort().map((name) => el("li", {},
         el("button", { type: "button", "aria-pressed": String(set.has(name)), title: "Show only " + name, onclick: () => {

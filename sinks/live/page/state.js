@@ -16,14 +16,14 @@ export const state = {
   paused: false,
   range: null, // [from, to] in milliseconds
   at: null, // id of the record that is open
-  generation: 0, // of the filters: what the server let through needs no second look
+  generation: 0, // of the filters: what has passed them needs no second look
 };
 
 export const isFiltered = () => state.levels.size < chips.length || state.loggers.size > 0 || state.hosts.size > 0 || state.processes.size > 0 || state.terms.length > 0;
 
 const inRange = (r) => !state.range || (r.ms >= state.range[0] && r.ms <= state.range[1]);
 
-export const passes = (r) => (r.gap ? !state.range : inRange(r) && passesFilters(r));
+export const passes = (r) => (r.gap ? !state.range : passesFilters(r) && inRange(r));
 
 // passesFilters leaves the time range out.
 export function passesFilters(r) {
@@ -33,7 +33,9 @@ export function passesFilters(r) {
   if (state.loggers.size && !takesLogger(state.loggers, r.n || "")) return false;
   if (state.hosts.size && !state.hosts.has(r.h || "")) return false;
   if (state.processes.size && !state.processes.has(r.p || "")) return false;
-  return !state.terms.length || matches(state.terms, r);
+  if (state.terms.length && !matches(state.terms, r)) return false;
+  r.passed = state.generation;
+  return true;
 }
 
 // readSearch takes a search over, or throws an Error that says what is wrong.

@@ -45,11 +45,10 @@ export function drawFollow(log, rows) {
 export function drawCounts(log, rows) {
   $("waiting").hidden = !state.paused;
   $("waiting").textContent = log.waits + " waiting";
-  const total = log.view.length;
-  $("shown").textContent = `${number.format(total)} shown` + (log.view !== log.kept ? ` of ${number.format(log.kept.length)} on this page` : "");
-  $("empty").hidden = total > 0;
-  if (!total) {
-    const hides = isFiltered() || state.range;
+  const hides = isFiltered() || state.range;
+  $("shown").textContent = `${number.format(log.shown)} shown` + (hides ? ` of ${number.format(log.records)} on this page` : "");
+  $("empty").hidden = log.view.length > 0;
+  if (!log.view.length) {
     $("empty").firstElementChild.textContent = hides ? "No record passes the filters." : connection === "live" ? "Nothing has been logged yet. New records appear here." : "Waiting for the server.";
     $("empty").lastElementChild.hidden = !hides;
   }

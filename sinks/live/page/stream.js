@@ -7,6 +7,10 @@ import { params, state } from "./state.js";
 const backlog = 5000;
 const run = 1e12; // more records than one run of a server has
 const patience = 20_000; // milliseconds that a hidden page stays connected
+const silence = 20_000; // milliseconds after which the server is asked whether it has more
+
+// get does not wait for ever either: the connection that it is given may be dead too.
+const get = (address) => fetch(address, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
 
 export class Stream {
   // The functions are told of what comes. settled gets the k from which on all
@@ -21,8 +25,12 @@ export class Stream {
     this.lastMs = Date.now();
     this.failures = 0;
     this.arrived = 0; // when something came last
+    this.asked = 0; // when the server was asked for more, and the number of the newest it had
+    this.waitsFor = 0;
+    this.isAsking = false;
     this.source = null;
     this.asleep = false;
+    setInterval(() => this.ask(), 5000);
     document.addEventListener("visibilitychange", () => this.sleepOrWake());
     this.sleepOrWake();
   }
@@ -77,9 +85,7 @@ export class Stream {
     });
     on("gap", (gap) => this.told.gap(gap));
     es.onerror = () => {
-      if (this.source !== es) return;
-      this.close();
-      this.again();
+      if (this.source === es) this.lose();
     };
   }
 
@@ -110,6 +116,30 @@ export class Stream {
     this.source = null;
   }
 
+  // ask finds out whether a connection on which nothing comes is dead, as those of a
+  // laptop are that was moved to another network: EventSource would wait for ever.
+  // What the server has, it tells of within that silence, even if the filters hide it.
+  async ask() {
+    const { source } = this;
+    if (!source || this.isAsking || performance.now() - Math.max(this.arrived, this.asked) < silence) return;
+    this.asked = performance.now();
+    if (this.waitsFor > Number(this.lastID.split("-")[1] || 0)) {
+      this.waitsFor = 0;
+      return this.connect();
+    }
+    this.isAsking = true;
+    const got = await this.records("limit=1");
+    this.isAsking = false;
+    if (this.source !== source) return;
+    if (got) this.waitsFor = got.head;
+    else this.lose();
+  }
+
+  lose() {
+    this.close();
+    this.again();
+  }
+
   // again tries until the server is back. EventSource would do it by itself, but
   // not after an answer such as 502, and it would not say why.
   async again() {
@@ -118,7 +148,7 @@ export class Stream {
     let reason = "";
     this.told.changed("lost");
     try {
-      const answer = await fetch("records?limit=1&" + params(), { cache: "no-store" });
+      const answer = await get("records?limit=1&" + params());
       status = answer.status;
       if (!answer.ok) reason = (await answer.json()).error;
     } catch {
@@ -150,7 +180,7 @@ export class Stream {
   // records asks for kept records, and returns null if there is no answer.
   async records(parameters) {
     try {
-      const answer = await fetch("records?" + parameters);
+      const answer = await get("records?" + parameters);
       if (!answer.ok) return null;
       const got = await answer.json();
       if (got.boot !== this.boot) return null;
