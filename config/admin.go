@@ -23,7 +23,10 @@ import (
 type AdminOptions struct {
 	// Token is what requests have to show, as Authorization: Bearer TOKEN.
 	// Default "": none. Then requests are answered from this machine only, and
-	// none that a browser makes for a page.
+	// none that a browser makes for a page. That is for machines with one user:
+	// who may put a document has files written and commands run as this process
+	// does. Among several users set a Token, or listen at a unix socket that has
+	// the mode to keep the others out.
 	Token string
 
 	// Hosts are the names by which the service is called, without port, besides

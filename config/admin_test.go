@@ -496,7 +496,7 @@ root: {to: [a, f, b]}
 	for path, want := range map[string]string{
 		"app.log/x":   "not a directory",
 		"app.log/x/y": "not a directory",
-		"dir":         "dir is not a regular file",
+		"dir":         "dir is a directory",
 	} {
 		w := s.do(t, "PUT", "/config?dry_run=1", "version: 1\nhandlers: {f: {kind: file, path: "+path+"}}\nroot: {to: f}\n", yaml)
 		if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), want) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -43,22 +44,35 @@ var lastID atomic.Uint64
 func (d *Document) Build(ctx context.Context) (*Pipeline, error) {
 	table := levels.NewTable(nil)
 	d.setLevels(table)
-	return d.build(ctx, table, nil, false)
+	return d.build(ctx, table, nil, nil, false)
 }
 
-// build is Build with a table that the caller keeps. Components of old that are
-// as this document wants them are used again; nothing of old is changed. A
-// rehearsal is for what will not have a record: it leaves files and spools alone.
-func (d *Document) build(ctx context.Context, table *levels.Table, old *Pipeline, rehearsal bool) (*Pipeline, error) {
+// build is Build with a table that the caller keeps and, if it is not nil, what
+// changes it over HTTP. Components of old that are as this document wants them are
+// used again; nothing of old is changed. A rehearsal is for what will not have a
+// record: it leaves files and spools alone.
+func (d *Document) build(ctx context.Context, table *levels.Table, changes http.Handler, old *Pipeline, rehearsal bool) (*Pipeline, error) {
 	b := builder{
-		doc: d, ctx: ctx, rehearsal: rehearsal, found: &findings{file: d.options.File},
-		built: map[string]*component{}, failed: map[string]bool{},
+		doc: d, ctx: ctx, levels: changes, rehearsal: rehearsal, found: &findings{file: d.options.File},
+		built: map[string]*component{}, failed: map[string]bool{}, spools: map[string]bool{},
 	}
 	if old != nil {
 		b.old = old.core
 	}
+	// What an earlier run has left in a spool goes out once that is open, whatever
+	// is wrong with the rest of the document. So spools are opened last.
 	for _, h := range d.handlers {
-		b.component(h)
+		if !b.leadsToSpool(h) {
+			b.component(h)
+		}
+	}
+	if len(b.found.mistakes) == 0 {
+		for _, h := range d.handlers {
+			b.component(h)
+		}
+	}
+	if len(b.found.mistakes) == 0 && !rehearsal {
+		b.begin()
 	}
 	if err := b.found.err(); err != nil {
 		b.abandon()
@@ -88,12 +102,25 @@ func floor(c *component, d *declaration) slog.Handler {
 type builder struct {
 	doc       *Document
 	ctx       context.Context
-	old       *core // nil if there is none
+	old       *core        // nil if there is none
+	levels    http.Handler // see Env
 	rehearsal bool
 	found     *findings
 	built     map[string]*component
 	failed    map[string]bool
-	opened    []*component // those that are new, each after those that it wraps
+	spools    map[string]bool // what leadsToSpool has found
+	opened    []*component    // those that are new, each after those that it wraps
+}
+
+// leadsToSpool reports whether the handler or what it wraps has a spool.
+func (b *builder) leadsToSpool(d *declaration) bool {
+	leads, known := b.spools[d.name]
+	if !known {
+		leads = d.kind.options.typ == reflect.TypeFor[bufferOptions]() && d.node.at("dir") != nil ||
+			slices.ContainsFunc(d.uses, func(r reference) bool { return b.leadsToSpool(b.doc.byName[r.name]) })
+		b.spools[d.name] = leads
+	}
+	return leads
 }
 
 // component returns nil if the handler cannot be built.
@@ -131,24 +158,28 @@ func (b *builder) component(d *declaration) *component {
 func (b *builder) open(d *declaration, uses []*component, whole bool) (*component, error) {
 	decoder := &decoder{found: &findings{}, registry: b.doc.options.Registry, refer: func(*node, string) {}}
 	opts := decoder.optionsOf(d) // was read before, without a mistake
-	secrets := sha256.New()
+	files := sha256.New()        // of what is in them
 	err := walk(opts, d.kind.options, func(v reflect.Value) error {
-		s, ok := v.Interface().(Secret)
-		if !ok || s.file == "" {
-			return nil
+		switch o := v.Interface().(type) {
+		case Secret:
+			if o.file == "" {
+				return nil
+			}
+			s, err := readSecret(o)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(files, "%d %s", len(s.text), s.text)
+			v.Set(reflect.ValueOf(s))
+		case TLS:
+			return o.digest(files)
 		}
-		s, err := readSecret(s)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(secrets, "%d %s", len(s.text), s.text)
-		v.Set(reflect.ValueOf(s))
 		return nil
 	})
 	if err != nil || !whole {
 		return nil, err
 	}
-	c := &component{name: d.name, key: b.key(d, uses, secrets.Sum(nil)), uses: uses}
+	c := &component{name: d.name, key: b.key(d, uses, files.Sum(nil)), uses: uses}
 	if same := b.reusable(c); same != nil {
 		return same, nil
 	}
@@ -191,7 +222,7 @@ func (b *builder) call(d *declaration, opts reflect.Value) (h slog.Handler, err 
 		return nil, err
 	}
 	report := b.doc.options.OnError
-	env := &Env{Name: d.name, registry: b.doc.options.Registry, relayed: b.doc.options.NamesOnRecords, rehearsal: b.rehearsal, OnError: func(err error) {
+	env := &Env{Name: d.name, registry: b.doc.options.Registry, levels: b.levels, relayed: b.doc.options.NamesOnRecords, rehearsal: b.rehearsal, OnError: func(err error) {
 		if report != nil {
 			report(fmt.Errorf("%s: %w", d.path(), err))
 		}
@@ -208,15 +239,16 @@ func (b *builder) call(d *declaration, opts reflect.Value) (h slog.Handler, err 
 }
 
 // key is equal for components that are of one kind, with equal options, over the
-// same handlers.
-func (b *builder) key(d *declaration, uses []*component, secrets []byte) string {
+// same handlers. What is in the files of secrets and certificates is an option.
+func (b *builder) key(d *declaration, uses []*component, files []byte) string {
 	hash := sha256.New()
 	options := *d.node
 	if d.kind.floor { // the floor is in front of the component
 		options.keys = slices.DeleteFunc(slices.Clone(options.keys), func(e entry) bool { return e.name == "level" })
 	}
 	hash.Write(options.appendJSON(nil, true))
-	hash.Write(secrets)
+	hash.Write(files)
+	fmt.Fprintf(hash, " %t", b.doc.options.NamesOnRecords) // which Env has
 	for _, r := range d.uses {
 		fmt.Fprintf(hash, " %s=", r.name)
 		i := slices.IndexFunc(uses, func(c *component) bool { return c == b.built[r.name] })
@@ -270,31 +302,4 @@ func (b *builder) abandon() {
 	for _, c := range slices.Backward(b.opened) {
 		slogworks.Shutdown(ctx, c.handler) // no record has come
 	}
-}
-
-// walk calls f for v and for each value in it that options may be made of.
-func walk(v reflect.Value, s *shape, f func(v reflect.Value) error) error {
-	switch s.meaning {
-	case asSecret, asRef:
-		return f(v)
-	case asList:
-		for i := range v.Len() {
-			if err := walk(v.Index(i), s.element, f); err != nil {
-				return err
-			}
-		}
-	case asMap: // of values; f cannot change them
-		for entry := v.MapRange(); entry.Next(); {
-			if err := walk(entry.Value(), s.element, f); err != nil {
-				return err
-			}
-		}
-	case asStruct:
-		for _, o := range s.options {
-			if err := walk(v.FieldByIndex(o.index), o.shape, f); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

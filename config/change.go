@@ -64,6 +64,7 @@ func (m *Manager) change(ctx context.Context, next source) (outcome, error) {
 		m.discard(to, now)
 		return as, ErrClosed
 	}
+	to.pipeline.takeOver()
 	m.log.Info("configuration changed", "generation", to.generation)
 	if err = m.retire(former, now, to); err != nil {
 		m.log.Warn("former configuration not ended in order", "generation", to.generation, "error", err)
@@ -124,7 +125,7 @@ func (m *Manager) prepare(ctx context.Context, now running, next source, rehears
 	if err != nil {
 		return running{}, err
 	}
-	to, err := build(ctx, d, now, rehearsal)
+	to, err := m.build(ctx, d, now, rehearsal)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return running{}, context.Cause(ctx)
@@ -210,10 +211,10 @@ func (m *Manager) report(generation int, err error) {
 
 // build makes what comes after now. Levels have a table per generation, so that
 // they change at the same moment as all else.
-func build(ctx context.Context, d *Document, now running, rehearsal bool) (running, error) {
+func (m *Manager) build(ctx context.Context, d *Document, now running, rehearsal bool) (running, error) {
 	next := running{generation: now.generation + 1, document: d, table: new(levels.Table)}
 	d.setLevels(next.table)
 	var err error
-	next.pipeline, err = d.build(ctx, next.table, now.pipeline, rehearsal)
+	next.pipeline, err = d.build(ctx, next.table, m.Levels(), now.pipeline, rehearsal)
 	return next, err
 }

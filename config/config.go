@@ -40,8 +40,9 @@
 // anything is wrong.
 //
 // A record costs what it costs in the pipeline put together in Go, plus a look
-// at the logger's name; With a name costs a walk up its dots. Nothing is
-// allocated per record. Goroutines, blocking and what is lost when the program
+// at the logger's name, and a few atomic operations in a Manager and in front of a
+// file, so that it is known who is there when that changes; With a name costs a
+// walk up its dots. Nothing is allocated per record. Goroutines, blocking and what is lost when the program
 // ends are those of the handlers: see their packages. A record that no rule sends
 // anywhere is gone, which is meant and not counted.
 //

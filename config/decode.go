@@ -73,13 +73,20 @@ func (d *decoder) oneOf(n *node, path string, words []string) (string, bool) {
 	return s, ok
 }
 
+// maxSlip is how long a name is that others are tried for: that takes a step for
+// each pair of letters, and there may be a thousand others.
+const maxSlip = 40
+
 // unknown adds the mistake that a text is none of those known, and returns what
 // was perhaps meant.
 func (d *decoder) unknown(n *node, path, what string, known []string) (meant string) {
 	if d.found.full() {
 		return ""
 	}
-	m := Mistake{Line: n.line, Path: path, Nearest: nearest.Of(n.text, known)}
+	m := Mistake{Line: n.line, Path: path}
+	if len(n.text) <= maxSlip {
+		m.Nearest = nearest.Of(n.text, known)
+	}
 	m.Message = fmt.Sprintf("unknown %s %q", what, abridged(n.shown()))
 	if m.Nearest == "" && len(known) > 0 && len(known) <= 40 {
 		m.Message += ", there is " + strings.Join(known, ", ")

@@ -10,8 +10,11 @@ import (
 func Rebuild(ctx context.Context, d *Document, old *Pipeline) (*Pipeline, error) {
 	table := levels.NewTable(nil)
 	d.setLevels(table)
-	return d.build(ctx, table, old, false)
+	return d.build(ctx, table, nil, old, false)
 }
+
+// TakeOver has p take over files from the pipeline that it was built after.
+func TakeOver(p *Pipeline) { p.takeOver() }
 
 // Retire shuts down what the successor does not share.
 func Retire(ctx context.Context, p, successor *Pipeline) error { return p.retire(ctx, successor) }

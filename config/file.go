@@ -47,18 +47,11 @@ func newFile(_ context.Context, o fileOptions, env *Env) (slog.Handler, error) {
 			return nil, err
 		}
 	}
+	lines := func(w io.Writer) slog.Handler { return o.Format.handler(w, env.relayed) }
 	if env.rehearsal {
-		// To open a file rotates it and removes backups when it is time to.
-		if err := couldWrite(o.Path); err != nil {
-			return nil, err
-		}
-		opts.Lazy = true
+		return &fileHandler{swap: newSwap(lines(io.Discard))}, couldWrite(o.Path)
 	}
-	f, err := rotate.Open(o.Path, opts)
-	if err != nil {
-		return nil, err
-	}
-	return rotate.NewHandler(f, func(w io.Writer) slog.Handler { return o.Format.handler(w, env.relayed) }), nil
+	return newFileHandler(o.Path, opts, lines)
 }
 
 // couldWrite returns why a file cannot be opened, or cannot be made, as far as
@@ -66,8 +59,10 @@ func newFile(_ context.Context, o fileOptions, env *Env) (slog.Handler, error) {
 func couldWrite(path string) error {
 	info, err := os.Stat(path)
 	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a directory", path)
 	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
+		return nil // to open a pipe would be noticed
 	case err == nil:
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {

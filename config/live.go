@@ -3,10 +3,12 @@ package config
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 )
 
 type liveOptions struct {
-	_              struct{} `doc:"the log in the browser while it is written"`
+	_              struct{} `doc:"the log in the browser while it is written, and the levels of loggers to change, where they can be"`
 	HTTP           string   `config:"http,required" doc:"the address that the page is served at, as 127.0.0.1:8514"`
 	Token          Secret   `config:"token,required" doc:"the password; http://ADDRESS/?token=… opens the page"`
 	AllowRemote    bool     `doc:"serve at an address that others can reach, without TLS"`
@@ -51,7 +53,7 @@ func newLive(_ context.Context, o liveOptions, env *Env) (slog.Handler, error) {
 	hub := live.New(&live.Options{
 		MaxRecords: int(o.MaxRecords), MaxBytes: int(o.MaxBytes), MaxRecordBytes: int(o.MaxRecordBytes), MaxRate: int(o.MaxRate),
 		MaxClients: int(o.MaxClients), Interval: o.Interval.Std(), WriteTimeout: o.WriteTimeout.Std(), Heartbeat: o.Heartbeat.Std(),
-		Token: o.Token.Reveal(), Hosts: o.Hosts, Title: o.Title, Host: o.Host, Process: o.Process,
+		Token: o.Token.Reveal(), Hosts: o.Hosts, Title: o.Title, Host: o.Host, Process: o.Process, Levels: env.levels,
 	})
 	p, err := openPage(o.HTTP, hub, env.OnError)
 	if err != nil {
@@ -97,13 +99,27 @@ func openPage(address string, hub *live.Hub, onError func(error)) (*page, error)
 		}
 		pages.at[address] = p
 	}
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	p.server = &http.Server{
+		Handler:           p,
+		ErrorLog:          log.New(complaints(onError), "", 0), // not package log, which may lead back here
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
 	go func() {
 		if err := p.server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			onError(err)
 		}
 	}()
 	return p, nil
+}
+
+// complaints is what an http.Server writes its own to.
+type complaints func(error)
+
+func (report complaints) Write(line []byte) (int, error) {
+	report(errors.New(strings.TrimSuffix(string(line), "\n")))
+	return len(line), nil
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -87,5 +88,39 @@ func TestLive_keepsItsAddressWhenItsOptionsChange(t *testing.T) {
 	_, err = w.parse(t, document(1)).Build(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLive_changesLevelsIfThereIsAManager(t *testing.T) {
+	address := freeAddress(t)
+	document := fmt.Sprintf("version: 1\nhandlers: {l: {kind: live, http: %q, token: t}}\nroot: {to: l}\nloggers: {a.b: {level: warn}}\n", address)
+	ask := func(method, path, body, token string) string {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+address+path, strings.NewReader(body))
+		must(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := client.Do(req)
+		must(t, err)
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		must(t, err)
+		return fmt.Sprint(resp.StatusCode, " ", string(answer))
+	}
+	s := open(t, document)
+	check(t, "levels", ask("GET", "/levels", "", "t"), `200 {"root":"info","loggers":{"a.b":{"level":"warn"}}}`+"\n")
+	check(t, "a change", ask("PUT", "/levels/a.b", `{"level":"debug"}`, "t"), `200 {"logger":"a.b","level":"debug"}`+"\n")
+	logger := slogworks.Named(slog.New(s.Handler()), "a.b")
+	check(t, "a.b is at debug", logger.Enabled(t.Context(), slog.LevelDebug), true)
+	if got := ask("DELETE", "/levels/a.b", "", "wrong"); !strings.HasPrefix(got, "401 ") {
+		t.Errorf("without the token: %s", got)
+	}
+	check(t, "a.b is at debug", logger.Enabled(t.Context(), slog.LevelDebug), true)
+	must(t, s.Shutdown(t.Context()))
+
+	p := newWorkshop().build(t, document, nil)
+	defer slogworks.Shutdown(t.Context(), p)
+	if got := ask("GET", "/levels", "", "t"); !strings.HasPrefix(got, "404 ") {
+		t.Errorf("without a manager: %s", got)
 	}
 }

@@ -42,7 +42,13 @@ var ErrClosed = errors.New("config: closed")
 // takes the place of the former at once; the records that are being handled in
 // the former are waited for; what the two do not share is shut down. So nothing
 // is lost or written twice by a change. A mistake, be it in the document or that
-// a file cannot be opened, leaves everything as it was.
+// a file cannot be opened, leaves everything as it was: no file is rotated and no
+// backup removed for a document that is refused.
+//
+// A file that both pipelines have, with other options, is handed over: the new one
+// opens it when the former has closed it, for which records wait, a second at
+// most, and also writes what the former still has on its way. The options of a
+// file that is shared by processes are not changed while it is open.
 //
 // Each change is a record at Info, and each of the first 10 mistakes of a document
 // that was refused one at Warn, with file, line, path and message, by the logger
@@ -128,13 +134,15 @@ func newManager(path string, opts *ManagerOptions) *Manager {
 }
 
 func (m *Manager) start(ctx context.Context, d *Document) (*Manager, error) {
-	first, err := build(ctx, d, running{}, false)
+	first, err := m.build(ctx, d, running{}, false)
 	if err != nil {
 		return nil, err
 	}
-	m.now = first
 	m.handler = newSwap(first.pipeline)
 	m.log = slogworks.Named(slog.New(m.handler), ManagerLogger)
+	m.mu.Lock() // a page of the pipeline may have asked for levels already
+	m.now = first
+	m.mu.Unlock()
 	return m, nil
 }
 
@@ -174,10 +182,7 @@ func (m *Manager) Reload(ctx context.Context) error {
 	if m.path == "" {
 		return errNoFile
 	}
-	_, err := m.change(ctx, func(running) (*Document, error) {
-		return m.try(m.read())
-	})
-	return err
+	return m.reload(ctx, func() (content, error) { return m.read(), nil })
 }
 
 // Flush delivers what the stages of the current pipeline have decided to

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Mistake is one thing that is wrong with a document.
@@ -105,11 +106,21 @@ func failed(line int, path string, err error) Mistake {
 	return Mistake{Line: line, Path: path, Message: err.Error(), err: err}
 }
 
+// join adds a key to a path.
 func join(path, key string) string {
 	if path == "" {
-		return key
+		return legible(key)
 	}
-	return path + "." + key
+	return path + "." + legible(key)
+}
+
+// legible returns a key as it is told: a mistake is one line, neither long nor such
+// that it does something to a terminal.
+func legible(key string) string {
+	if len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(abridged(key))
+	}
+	return key
 }
 
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

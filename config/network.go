@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -46,6 +47,24 @@ func (t TLS) Check() error {
 	return nil
 }
 
+// digest adds what the files hold: a certificate that was renewed is another.
+func (t TLS) digest(w io.Writer) error {
+	for _, path := range []string{t.CAFile, t.CertFile, t.KeyFile} {
+		if path == "" {
+			continue
+		}
+		content, err := readFile(path, maxPEM)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%d %s", len(content), content)
+	}
+	return nil
+}
+
+// maxPEM is how much is read of a file in PEM.
+const maxPEM = 1 << 20
+
 // Config reads the files and returns what they say, nil if t is zero.
 func (t TLS) Config() (*tls.Config, error) {
 	if t == (TLS{}) {
@@ -53,7 +72,7 @@ func (t TLS) Config() (*tls.Config, error) {
 	}
 	c := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {
-		pem, err := readFile(t.CAFile, 1<<20)
+		pem, err := readFile(t.CAFile, maxPEM)
 		if err != nil {
 			return nil, err
 		}

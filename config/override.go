@@ -75,6 +75,10 @@ func nameOf(logger string) string { return cmp.Or(logger, rootName) }
 
 // serveLevels answers what is below /levels.
 func (m *Manager) serveLevels(w http.ResponseWriter, r *http.Request) {
+	if m.Generation() == 0 { // a page may be there before all else is
+		refuse(w, http.StatusServiceUnavailable, errors.New("config: the pipeline does not run yet"))
+		return
+	}
 	name, isOne := strings.CutPrefix(r.URL.Path, "/levels/")
 	logger := name
 	if logger == rootName {

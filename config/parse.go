@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/slogworks/slogworks/internal/nearest"
 )
 
 const (
@@ -20,6 +18,10 @@ const (
 
 	// maxDepth is how deep values may be nested. Handlers need six.
 	maxDepth = 32
+
+	// maxKey is how long a key, and so a name, may be: it is told in each mistake
+	// about what it stands for.
+	maxKey = 256
 
 	// maxHandlers and maxLoggers keep what is done for each pair of them short.
 	maxHandlers, maxLoggers = 1000, 5000
@@ -32,8 +34,8 @@ const byteOrderMark = "\ufeff"
 // known to be wrong without opening anything, in the order of lines, the first
 // 100 of them. Parse builds nothing and opens nothing that the document names.
 //
-// A document may have 1 MiB, 32 levels, 1,000 handlers and 5,000 loggers. What
-// it has beside version: 1 the package comment shows.
+// A document may have 1 MiB, 32 levels, 1,000 handlers and 5,000 loggers, and keys
+// of 256 bytes. What it has beside version: 1 the package comment shows.
 func Parse(data []byte, opts *Options) (*Document, error) {
 	var o Options
 	if opts != nil {
@@ -324,8 +326,7 @@ func (p *parser) graph(rules []reference) {
 			if p.found.full() {
 				return
 			}
-			p.unknown(r.node, r.path, "handler", names)
-			p.mentions(nearest.Of(r.name, names))
+			p.mentions(p.unknown(r.node, r.path, "handler", names))
 		}
 	}
 	for _, n := range p.found.repeated {
@@ -360,6 +361,21 @@ func (d *decoder) mentions(name string) {
 	d.mentioned[name] = true
 }
 
+// circle returns the names in it, or as many as tell where it is.
+func circle(names []string) string {
+	const most = 10
+	var told []string
+	for i, n := range names {
+		switch left := len(names) - most; {
+		case left <= 0 || i < most/2 || i >= left+most/2:
+			told = append(told, legible(n))
+		case i == most/2:
+			told = append(told, fmt.Sprintf("%d more", left))
+		}
+	}
+	return strings.Join(told, " → ")
+}
+
 // cycles finds handlers that lead back to themselves, each cycle once.
 func (p *parser) cycles() {
 	done := map[string]bool{}
@@ -369,8 +385,7 @@ func (p *parser) cycles() {
 		way = append(way, d.name)
 		for _, r := range d.uses {
 			if at := slices.Index(way, r.name); at >= 0 {
-				circle := append(slices.Clone(way[at:]), r.name)
-				p.found.add(r.node.line, r.path, "leads back to itself: %s", strings.Join(circle, " → "))
+				p.found.add(r.node.line, r.path, "leads back to itself: %s", circle(append(way[at:], r.name)))
 				continue
 			}
 			if next := p.doc.byName[r.name]; next != nil && !done[next.name] {

@@ -404,3 +404,43 @@ func TestParse_tellsWhatADictConfigIsCalledHere(t *testing.T) {
 	}
 	checkAll(t, "mistakes", got, want)
 }
+
+// A document may come over the network, and what is said of it goes into logs and
+// to terminals.
+func TestParse_isShortAboutLongNames(t *testing.T) {
+	parse := func(document string) string {
+		t.Helper()
+		_, err := config.Parse([]byte(document), nil)
+		if err == nil {
+			t.Fatal("the document was not refused")
+		}
+		return err.Error()
+	}
+	long := strings.Repeat("ab", 200_000)
+	t.Run("a key", func(t *testing.T) {
+		var b strings.Builder
+		for i := range 200 {
+			fmt.Fprintf(&b, `, "x%d": 1`, i)
+		}
+		got := parse(`{"version": 1, "root": {"to": []}, "handlers": {"` + long + `": {"kind": "file"` + b.String() + `}}}`)
+		check(t, "mistake", got, "line 1: handlers: has a key of 400000 bytes, and there may be 256")
+	})
+	t.Run("a name that could be a slip of another", func(t *testing.T) {
+		got := parse(`{"version": 1, "root": {"to": ["b` + long + `"]}, "handlers": {"` + long + `": {"kind": "file"}}}`)
+		if !strings.Contains(got, `root.to[0]: unknown handler "b`+long[:59]+`…"`) || len(got) > 500 {
+			t.Errorf("got %.1000s", got)
+		}
+	})
+	t.Run("a long way round", func(t *testing.T) {
+		var b strings.Builder
+		for i := range 900 {
+			fmt.Fprintf(&b, "  h%d: {kind: queue, to: h%d}\n", i, (i+1)%900)
+		}
+		got := parse("version: 1\nroot: {to: []}\nhandlers:\n" + b.String())
+		check(t, "mistake", got, "line 903: handlers.h899.to: leads back to itself: h0 → h1 → h2 → h3 → h4 → 891 more → h896 → h897 → h898 → h899 → h0")
+	})
+	t.Run("a name that a terminal would obey", func(t *testing.T) {
+		got := parse(`{"version": 1, "root": {"to": []}, "handlers": {"a\u001b[31m\n.b": {"kind": "memory"}}}`)
+		check(t, "mistake", got, `line 1: handlers."a\x1b[31m\n.b": nothing sends it records: name it in a to, or remove it`)
+	})
+}

@@ -53,7 +53,7 @@ func (c *core) each(verb string, f func(*component) error) error {
 	var errs []error
 	for _, c := range c.components {
 		if err := f(c); err != nil {
-			errs = append(errs, fmt.Errorf("config: %s %s: %w", verb, c.name, err))
+			errs = append(errs, fmt.Errorf("config: %s %s: %w", verb, legible(c.name), err))
 		}
 	}
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 	"sync"
@@ -40,8 +41,9 @@ type Env struct {
 	OnError func(error)
 
 	registry  *Registry
-	relayed   bool // Options.NamesOnRecords
-	rehearsal bool // the handler will not have a record, and is to leave no trace
+	levels    http.Handler // Manager.Levels; nil without a Manager
+	relayed   bool         // Options.NamesOnRecords
+	rehearsal bool         // the handler will not have a record, and is to leave no trace
 }
 
 // Middleware returns what is registered under the name, or nil.

@@ -179,6 +179,36 @@ func optionsOf(t reflect.Type, kind, path string) []option {
 	return options
 }
 
+// walk calls f for v and for each value in it that options may be made of.
+func walk(v reflect.Value, s *shape, f func(v reflect.Value) error) error {
+	switch s.meaning {
+	case asSecret, asRef:
+		return f(v)
+	case asList:
+		for i := range v.Len() {
+			if err := walk(v.Index(i), s.element, f); err != nil {
+				return err
+			}
+		}
+	case asMap: // of values; f cannot change them
+		for entry := v.MapRange(); entry.Next(); {
+			if err := walk(entry.Value(), s.element, f); err != nil {
+				return err
+			}
+		}
+	case asStruct:
+		if s.typ == tlsType {
+			return f(v)
+		}
+		for _, o := range s.options {
+			if err := walk(v.FieldByIndex(o.index), o.shape, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 var (
 	wordEnd = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 	lastCap = regexp.MustCompile(`([A-Z]+)([A-Z][a-z])`)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/config"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // The documents of the storm. Files, queues and routes come, change and go.
@@ -130,6 +131,6 @@ func TestManager_losesNothingOverAThousandReloads(t *testing.T) {
 	if lost > 0 || twice > 0 {
 		t.Errorf("of %d records %d are lost and %d there more than once", len(times), lost, twice)
 	}
-	waitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+	peertest.WaitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
 	check(t, "open files", openFiles(), descriptors)
 }

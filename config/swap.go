@@ -63,15 +63,22 @@ func (s *swap) enter() (*generation, *atomic.Int64) {
 	i := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> 60
 	for {
 		g := s.to.Load()
-		calls := &g.inFlight[i].calls
-		calls.Add(1)
-		if s.to.Load() == g {
+		if calls := &g.inFlight[i].calls; s.counts(g, calls) {
 			return g, calls
 		}
-		// It was replaced in between, and whoever waits for it may have looked
-		// at the stripe before.
-		calls.Add(-1)
 	}
+}
+
+// counts counts a call in, unless g was replaced since it was the current
+// generation: whoever waits for g may have looked at the stripe before. If g is
+// current after it was counted, whoever replaces it will look later.
+func (s *swap) counts(g *generation, calls *atomic.Int64) bool {
+	calls.Add(1)
+	if s.to.Load() == g {
+		return true
+	}
+	calls.Add(-1)
+	return false
 }
 
 // drain waits until no call is in g, which was replaced, and returns how many

@@ -83,6 +83,7 @@ var (
 	sizeType        = reflect.TypeFor[Size]()
 	secretType      = reflect.TypeFor[Secret]()
 	refType         = reflect.TypeFor[Ref]()
+	tlsType         = reflect.TypeFor[TLS]()
 	levelerType     = reflect.TypeFor[slog.Leveler]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )

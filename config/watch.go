@@ -95,12 +95,27 @@ func (m *Manager) poll(ctx context.Context) {
 			break
 		}
 	}
-	_, _ = m.change(ctx, func(running) (*Document, error) { // is reported
+	_ = m.reload(ctx, func() (content, error) { // is reported
 		if m.wasTried(c) {
-			return nil, errAsBefore
+			return c, errAsBefore
+		}
+		return c, nil
+	})
+}
+
+// reload runs the content that read gives when it is its turn.
+func (m *Manager) reload(ctx context.Context, read func() (content, error)) error {
+	var c content
+	_, err := m.change(ctx, func(running) (d *Document, err error) {
+		if c, err = read(); err != nil {
+			return nil, err
 		}
 		return m.try(c)
 	})
+	if _, refused := asMistakes(err); err != nil && !refused && ctx.Err() != nil {
+		m.forget(c) // nobody knows yet whether it is in order
+	}
+	return err
 }
 
 var errNoFile = errors.New("config: the manager has no file: make it with Open, or use Apply")
@@ -134,6 +149,15 @@ func (m *Manager) try(c content) (*Document, error) {
 		return nil, f.err()
 	}
 	return Parse(c.data, &m.options)
+}
+
+// forget has the content tried again by whoever looks next.
+func (m *Manager) forget(c content) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tried == c.digest {
+		m.tried = digest{}
+	}
 }
 
 func (m *Manager) wasTried(c content) bool {

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/slogworks/slogworks/config"
+	"github.com/slogworks/slogworks/internal/peertest"
 )
 
 // watched runs f in a bubble with a manager that watches its file each second.
@@ -162,17 +166,17 @@ func TestManager_reloadsAtASignal(t *testing.T) {
 	}
 	s.write(t, one("second"))
 	hangUp()
-	waitFor(t, "the second generation", func() bool { return s.Generation() == 2 })
+	peertest.WaitFor(t, "the second generation", func() bool { return s.Generation() == 2 })
 
 	// A signal tries again what was refused.
 	s.write(t, "half")
 	for n := range 2 {
 		hangUp()
-		waitFor(t, "another report", func() bool { return len(s.reports.all()) == 2+n })
+		peertest.WaitFor(t, "another report", func() bool { return len(s.reports.all()) == 2+n })
 	}
 	s.write(t, one("third"))
 	hangUp()
-	waitFor(t, "the third generation", func() bool { return s.Generation() == 3 })
+	peertest.WaitFor(t, "the third generation", func() bool { return s.Generation() == 3 })
 
 	// A storm of them is at most as many reloads, and ends with what is there.
 	for i := range 200 {
@@ -181,7 +185,7 @@ func TestManager_reloadsAtASignal(t *testing.T) {
 	}
 	s.write(t, one("last"))
 	hangUp()
-	waitFor(t, "the last document", func() bool { return s.Pipeline().Lookup("a").(*probe).options.Note == "last" })
+	peertest.WaitFor(t, "the last document", func() bool { return s.Pipeline().Lookup("a").(*probe).options.Note == "last" })
 }
 
 func TestManager_watchEnds(t *testing.T) {
@@ -197,7 +201,27 @@ func TestManager_watchEnds(t *testing.T) {
 			must(t, s.Watch(ctx, time.Millisecond))
 			must(t, s.Watch(ctx, time.Hour))
 			must(t, end(s, cancel))
-			waitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+			peertest.WaitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
+}
+
+func TestManager_triesAgainWhatAReloadHadNoTimeFor(t *testing.T) {
+	watched(t, func(t *testing.T, s *subject) {
+		built := 0
+		config.Register(s.opts.Registry, "once_slow", func(ctx context.Context, _ struct{}, _ *config.Env) (slog.Handler, error) {
+			if built++; built == 1 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return slog.DiscardHandler, nil
+		})
+		s.write(t, "version: 1\nhandlers: {a: {kind: once_slow}}\nroot: {to: a}\n")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		check(t, "error of Reload", s.Reload(ctx), context.DeadlineExceeded)
+		check(t, "generation", s.Generation(), 1)
+		pass(t)
+		check(t, "generation after a look", s.Generation(), 2)
+	})
 }

@@ -164,14 +164,20 @@ func (r *yamlReader) scalar(y *yaml.Node, n *node, path string) {
 	}
 }
 
-// objectKeys finds the keys that an object has twice.
+// objectKeys finds the keys that an object has twice, and those that nobody has
+// written by hand.
 type objectKeys struct {
 	found *findings
 	path  string
 	lines map[string]int
 }
 
+// first reports whether the key is to be read.
 func (k *objectKeys) first(name string, line int) bool {
+	if len(name) > maxKey {
+		k.found.add(line, k.path, "has a key of %d bytes, and there may be %d", len(name), maxKey)
+		return false
+	}
 	if before, ok := k.lines[name]; ok {
 		k.found.add(line, join(k.path, name), "stands here a second time, first on line %d", before)
 		return false

@@ -68,15 +68,17 @@ func run(ctx context.Context, listener net.Listener, logFile string, screen io.W
 		fmt.Fprintln(w, "hello")
 	})
 	server := &http.Server{
-		Handler:  mux,
-		ErrorLog: log.New(slogctx.LogWriter(h, slog.LevelWarn), "", 0),
+		Handler:           mux,
+		ErrorLog:          log.New(slogctx.LogWriter(h, slog.LevelWarn), "", 0),
+		ReadHeaderTimeout: 10 * time.Second,
 	}
 	server.RegisterOnShutdown(func() { page.Close() }) // or Shutdown would wait for open pages
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	logger.Info("listening", "file", logFile, "url", "http://"+listener.Addr().String()+"/",
-		"log", "http://"+listener.Addr().String()+"/debug/log/?token="+page.Token())
+	address := "http://" + listener.Addr().String()
+	logger.Info("listening", "file", logFile, "url", address+"/")
+	fmt.Fprintf(screen, "the log is at %s/debug/log/?token=%s\n", address, page.Token()) // and the token not in it
 	select {
 	case err := <-served:
 		return err

@@ -39,6 +39,9 @@ func TestRun_writesWhatWasAskedOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(string(written), "token") {
+		t.Errorf("the token of the page is in the file:\n%s", written)
+	}
 	for _, message := range []string{"listening", "visited", "shutting down"} {
 		if n := strings.Count(string(written), `"msg":"`+message+`"`); n != 1 {
 			t.Errorf("%q stands in the file %d times:\n%s", message, n, written)
