@@ -296,6 +296,67 @@ func TestRedis_handlerThatFailsGetsRecordsAgain(t *testing.T) {
 	}
 }
 
+// What can never be handled costs its own record, and no other.
+func TestRedis_consumerDropsOnlyWhatCanNotBeHandled(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]func(*redisPicky) slog.Handler{
+		"a handler of records": func(h *redisPicky) slog.Handler { return h },
+		"a handler of batches that panics": func(h *redisPicky) slog.Handler {
+			return struct {
+				*redisPicky
+				redisPanics
+			}{redisPicky: h}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startRedis(t)
+			admin := s.admin("")
+			for i := range 10 {
+				setRedis(t, admin.XAdd(t.Context(), redisEntry("log", "record", fmt.Sprintf(`{"level":"info","msg":%q}`, redisMessage(i)))).Err())
+			}
+			h := new(redisPicky)
+			var said redisSaid
+			r := &redis.Reader{URL: s.url(), Handler: handler(h), OnError: said.add, Backoff: slogworks.Backoff{Min: time.Millisecond, Max: time.Millisecond}}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- r.Consume(ctx, redis.Group{Stream: "log", Name: "g"}) }()
+			redisWait(t, "all is acknowledged", func() bool { return r.Stats().Acknowledged == 10 })
+			cancel()
+			<-ended
+			var want []string
+			for i := range 10 {
+				if i != 3 && i != 5 {
+					want = append(want, redisMessage(i))
+				}
+			}
+			if got := h.messages(); !slices.Equal(got, want) {
+				t.Errorf("it got %q", got)
+			}
+			if st := r.Stats(); st.Written != 8 || st.Dropped != 2 || strings.Count(said.String(), "\n") != 2 {
+				t.Errorf("%+v, and it says %s", st, &said)
+			}
+		})
+	}
+}
+
+// redisPicky refuses one record and panics at another.
+type redisPicky struct{ redisRecords }
+
+func (h *redisPicky) Handle(ctx context.Context, r slog.Record) error {
+	switch r.Message {
+	case redisMessage(3):
+		return &slogworks.DeliveryError{Permanent: true}
+	case redisMessage(5):
+		panic("not this one")
+	}
+	return h.redisRecords.Handle(ctx, r)
+}
+
+type redisPanics struct{}
+
+func (redisPanics) HandleBatch(context.Context, slogworks.Batch) error { panic("not all of this") }
+
 type redisFailing struct {
 	redisRecords
 	fail int

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -124,6 +125,24 @@ func redisWait(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("%s: not in 20 seconds", what)
 		}
 	}
+}
+
+// redisSaid are the errors that somebody has met.
+type redisSaid struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *redisSaid) add(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintln(&s.text, err)
+}
+
+func (s *redisSaid) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // redisRecords is a handler that keeps messages and levels.

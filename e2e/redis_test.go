@@ -150,7 +150,7 @@ func TestRedis_outage(t *testing.T) {
 				t.Errorf("%d in the stream, want %d", added, n)
 			}
 
-			all := strings.Join(watched.texts, "\n")
+			all := watched.String()
 			if !strings.Contains(all, fault.says) {
 				t.Errorf("no error says %q:\n%s", fault.says, all)
 			}
@@ -164,13 +164,13 @@ func TestRedis_outage(t *testing.T) {
 // redisErrors passes on and remembers what a sink returns.
 type redisErrors struct {
 	slogworks.BatchHandler
-	texts []string // one queue calls it, from one goroutine at a time
+	redisSaid
 }
 
 func (h *redisErrors) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 	err := h.BatchHandler.HandleBatch(ctx, b)
 	if err != nil {
-		h.texts = append(h.texts, err.Error())
+		h.add(err)
 	}
 	return err
 }

@@ -202,14 +202,14 @@ func lineCount(t *testing.T, path string) int {
 	return n
 }
 
+// eventuallySocket is peertest.WaitFor with the patience that so many records
+// need.
 func eventuallySocket(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(socketPatience)
-	for !ok() {
+	for deadline := time.Now().Add(socketPatience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %v", what, socketPatience)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

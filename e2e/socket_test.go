@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks/e2e/real"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -271,10 +272,7 @@ handler = Newest("127.0.0.1", tcp)`,
 // waitForRecords waits for what the system may not have handed on yet.
 func waitForRecords(t *testing.T, n *socketReceiver, records int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for n.Stats().Received < uint64(records) && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
+	peertest.WaitFor(t, fmt.Sprintf("%d records", records), func() bool { return n.Stats().Received >= uint64(records) })
 }
 
 // The cookbook's chapter on handlers that block: a QueueHandler on the loggers,

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/e2e/real"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
@@ -289,8 +289,7 @@ func TestSyslog_rsyslogdRestarts(t *testing.T) {
 			d.stop(t)
 			// What is written before the sink has noticed is lost, too.
 			d.wait(t, "the sink notices", func() bool {
-				stacks := make([]byte, 1<<20)
-				return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("outlet.(*link).watch"))
+				return !strings.Contains(peertest.Stacks(), "outlet.(*link).watch")
 			})
 			log(1000)
 			d.start(t)

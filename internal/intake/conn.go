@@ -31,7 +31,7 @@ type Conn struct {
 	lastCall time.Time
 	ended    bool
 
-	mu sync.Mutex // for the deadline
+	mu sync.Mutex // for the deadlines
 }
 
 // secure does the TLS handshake and reports whether there is something to be
@@ -112,19 +112,32 @@ func (c *Conn) setDeadline(deadline time.Time) (draining bool, err error) {
 	return draining, c.raw.SetReadDeadline(deadline)
 }
 
-// hurry makes a read that waits for the peer wait no longer than a Shutdown does.
+// hurry makes a read or write that waits for the peer wait no longer than a
+// Shutdown does.
 func (c *Conn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.raw.SetReadDeadline(c.server.drainDeadline())
+	_ = c.raw.SetWriteDeadline(time.Now().Add(patience))
 }
 
-// Write tells the peer something, within the time that a frame has.
+// Write tells the peer something, within the time that a frame has, or that a
+// Shutdown has patience.
 func (c *Conn) Write(p []byte) (int, error) {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.server.Limits.FrameTimeout)); err != nil {
+	if err := c.setWriteDeadline(); err != nil {
 		return 0, err
 	}
 	return c.conn.Write(p)
+}
+
+func (c *Conn) setWriteDeadline() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.server.Limits.FrameTimeout
+	if c.server.IsDraining() {
+		limit = min(limit, patience)
+	}
+	return c.raw.SetWriteDeadline(time.Now().Add(limit))
 }
 
 // Finish ends a connection whose sender may have sent more: closing it at once

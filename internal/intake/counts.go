@@ -22,7 +22,7 @@ type Counts struct {
 // Hand hands a record to a handler that is enabled for it, and counts what comes
 // of it. The error is the handler's; a panic is a [*slogworks.PanicError].
 func (c *Counts) Hand(ctx context.Context, h slog.Handler, r slog.Record) error {
-	if !isEnabled(ctx, h, r.Level) {
+	if !IsEnabled(ctx, h, r.Level) {
 		c.ignored.Add(1)
 		return nil
 	}
@@ -32,7 +32,7 @@ func (c *Counts) Hand(ctx context.Context, h slog.Handler, r slog.Record) error 
 // HandFrom is Hand for a record of a peer, of which one that is not wanted costs
 // less. It reports whether it was.
 func (c *Counts) HandFrom(ctx context.Context, h slog.Handler, r *Record, peer string) (wanted bool, err error) {
-	if !isEnabled(ctx, h, r.Level) {
+	if !IsEnabled(ctx, h, r.Level) {
 		c.ignored.Add(1)
 		return false, nil
 	}
@@ -48,8 +48,8 @@ func (c *Counts) handle(ctx context.Context, h slog.Handler, r slog.Record) erro
 	return nil
 }
 
-// isEnabled asks the handler; if it panics, it is left to Handle to do so again.
-func isEnabled(ctx context.Context, h slog.Handler, level slog.Level) (enabled bool) {
+// IsEnabled asks the handler; if it panics, it is left to Handle to do so again.
+func IsEnabled(ctx context.Context, h slog.Handler, level slog.Level) (enabled bool) {
 	defer func() {
 		if recover() != nil {
 			enabled = true

@@ -102,7 +102,7 @@ func TestServer_shutdownEndsInTime(t *testing.T) {
 		"a peer that sends nothing but blanks":             "\n",
 		"a peer whose pieces end within a line":            "\nx",
 		"a peer that sends a line without end":             "x",
-		"a peer that sends more than the buffer at a time": strings.Repeat("x\n", 4<<10),
+		"a peer that sends more than the buffer at a time": strings.Repeat(strings.Repeat("x", 127)+"\n", 64),
 	} {
 		for _, pause := range []time.Duration{time.Millisecond, 50 * time.Millisecond} {
 			t.Run("with "+name+" every "+pause.String(), func(t *testing.T) {
@@ -134,6 +134,37 @@ func TestServer_shutdownEndsInTime(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A peer that is told something and does not read it holds up a Shutdown no
+// longer than one who does not stop sending.
+func TestServer_shutdownDoesNotWaitForWhoReadsNothing(t *testing.T) {
+	for name, begins := range map[string]time.Duration{"that is told already": -time.Minute, "that is told later": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, l := newLineServer(intake.Limits{FrameTimeout: time.Hour}, nil), peertest.NewPipes()
+				ended := make(chan error, 1)
+				go func() {
+					ended <- s.Serve(l, func(c *intake.Conn) {
+						time.Sleep(time.Minute + begins)
+						if _, err := c.Write([]byte("x")); err == nil {
+							t.Error("it was written")
+						}
+					})
+				}()
+				defer l.Dial().Close()
+				time.Sleep(time.Minute)
+				began := time.Now()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Errorf("Shutdown: %v", err)
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				<-ended
+			})
+		})
 	}
 }
 

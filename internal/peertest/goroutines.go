@@ -18,7 +18,8 @@ func Main(m interface{ Run() int }, marks ...string) (code int) {
 	if code = m.Run(); code != 0 {
 		return code // tests that fail may well leave something
 	}
-	for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+	// All goroutines stand still while their stacks are taken.
+	for end := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
 		stacks := Stacks()
 		if !containsAny(stacks, marks) {
 			return 0

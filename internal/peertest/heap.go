@@ -71,7 +71,7 @@ func (h *Heap) AtMost(t testing.TB, limit uint64) {
 }
 
 // Flood dials for each peer, and has all of them write text at once. Each gives
-// up after two seconds or when the receiver has had enough, which is no failure.
+// up after a second or when the receiver has had enough, which is no failure.
 // The connections are closed at the end of the test.
 func Flood(t testing.TB, peers int, dial func() net.Conn, text []byte) (sending *sync.WaitGroup) {
 	t.Helper()
@@ -80,7 +80,7 @@ func Flood(t testing.TB, peers int, dial func() net.Conn, text []byte) (sending 
 		conn := dial()
 		t.Cleanup(func() { _ = conn.Close() })
 		sending.Go(func() {
-			_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 			_, _ = conn.Write(text)
 		})
 	}

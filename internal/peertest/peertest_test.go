@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,32 +90,27 @@ type tests func() int
 func (f tests) Run() int { return f() }
 
 func TestMain_(t *testing.T) {
-	const mark = "peertest_test.stay"
-	run := func(code int, rest func(left chan struct{})) (got int) {
+	// run has a goroutine that is there for a while after the tests, and returns
+	// what Main does.
+	run := func(code int, stays time.Duration) (got int) {
 		synctest.Test(t, func(*testing.T) {
 			left := make(chan struct{})
+			end := sync.OnceFunc(func() { close(left) })
 			go stay(left)
-			synctest.Wait()
-			go rest(left)
-			got = peertest.Main(tests(func() int { return code }), "nobody.(", mark)
-			peertest.WaitFor(t, "the end", func() bool { return !strings.Contains(peertest.Stacks(), mark) || got != 0 })
-			select {
-			case <-left:
-			default:
-				close(left)
-			}
+			synctest.Wait() // until it is in there
+			time.AfterFunc(stays, end)
+			got = peertest.Main(tests(func() int { return code }), "nobody.(", "peertest_test.stay")
+			end()
 		})
 		return got
 	}
-	goOn := func(chan struct{}) {}
-	end := func(left chan struct{}) { time.Sleep(peertest.Patience / 2); close(left) }
-	if got := run(0, end); got != 0 {
+	if got := run(0, peertest.Patience/2); got != 0 {
 		t.Errorf("it exits with %d though all have ended in time", got)
 	}
-	if got := run(0, goOn); got != 1 {
+	if got := run(0, time.Hour); got != 1 {
 		t.Errorf("it exits with %d though one is left", got)
 	}
-	if got := run(3, goOn); got != 3 {
+	if got := run(3, time.Hour); got != 3 {
 		t.Errorf("it exits with %d, and the tests with 3", got)
 	}
 	if got := peertest.Main(tests(func() int { return 0 })); got != 0 {
@@ -253,7 +247,7 @@ func TestHeap_MeasureWhileBusy(t *testing.T) {
 		measure := func(peers int64) time.Duration {
 			began := time.Now()
 			h.MeasureWhileBusy(t, peers, &handling, &sending)
-			return time.Since(began).Truncate(100 * time.Millisecond)
+			return time.Since(began).Round(100 * time.Millisecond)
 		}
 		sending.Go(func() { time.Sleep(2 * time.Second); handling.Store(1); time.Sleep(3 * time.Second) })
 		if took := measure(2); took != 5500*time.Millisecond {

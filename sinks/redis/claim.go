@@ -12,7 +12,7 @@ func (c *consumer) claim(ctx context.Context) error {
 	for from := "0-0"; ; {
 		var entries []goredis.XMessage
 		var deleted int
-		err := c.do(ctx, 0, func(ctx context.Context) error {
+		err := c.do(ctx, func(ctx context.Context) error {
 			// The client's own command does not say how many were deleted.
 			reply, err := c.link.client.Do(ctx, "xautoclaim", c.group.Stream, c.group.Name, c.group.Consumer,
 				c.group.ClaimAfter.Milliseconds(), from, "count", c.maxBatch).Slice()
@@ -23,7 +23,6 @@ func (c *consumer) claim(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			c.noGroup(err)
 			return err
 		}
 		if deleted > 0 {

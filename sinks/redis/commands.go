@@ -2,9 +2,7 @@ package redis
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -136,8 +134,7 @@ func (s *commands) build(c *core, from *scratch, first uint64, done []places) {
 // failure is a DeliveryError and what it follows from.
 type failure struct {
 	slogworks.DeliveryError
-	operator bool // somebody has to do something first
-	replica  bool // the server is one, and perhaps no longer the one that is meant
+	meaning // of the server's answer, if there was one
 }
 
 // outcome returns how many items were delivered, from the first on, and why not
@@ -169,13 +166,15 @@ func (s *commands) outcome(l *link, err error) (accepted int, f *failure) {
 		cause = errors.New("an answer that fits no command")
 	}
 	f = new(failure)
-	var refused goredis.Error
-	if !errors.As(cause, &refused) {
+	answer, ok := answerOf(cause)
+	if !ok {
 		f.Uncertain = !l.own || l.ready.Load()
 		f.Err = cause
 		return accepted, f
 	}
-	f.judge(refused.Error(), of)
+	f.meaning = meaningOf(answer, of.name)
+	f.Permanent = f.permanent
+	f.Err = f.explained(answer)
 	return accepted, f
 }
 
@@ -250,35 +249,3 @@ const maxItemsKept = 4096
 
 // undone returns what is done of the items that were not accepted.
 func (s *commands) undone(accepted int) []places { return slices.Clone(s.done[accepted:]) }
-
-// judge fills in what an answer means. All that somebody can mend, at the server
-// or by giving another password, is worth another attempt: the records are still
-// there.
-func (f *failure) judge(answer string, of send) {
-	code, _, _ := strings.Cut(answer, " ")
-	remedy := ""
-	switch code {
-	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "NOREPLICAS", "UNKILLABLE":
-	case "READONLY":
-		remedy, f.replica = "this is a replica: use the URL of the primary", true
-	case "OOM":
-		remedy = "the server is at its maxmemory: raise it, or have the stream or list keep less"
-	case "MISCONF":
-		remedy = "the server cannot save to its disk"
-	case "NOAUTH":
-		remedy, f.operator = "the server wants a password: put it into the URL", true
-	case "WRONGPASS":
-		remedy, f.operator = "user or password of the URL are wrong", true
-	case "NOPERM":
-		remedy, f.operator = "the user may not do this: see ACL SETUSER", true
-	case "WRONGTYPE":
-		remedy, f.operator = fmt.Sprintf("%q holds something else: use another name, or delete it", of.name), true
-	default:
-		f.operator = true
-		f.Permanent = strings.HasPrefix(answer, "ERR unknown command") || strings.HasPrefix(answer, "ERR wrong number of arguments")
-	}
-	f.Err = errors.New(answer)
-	if remedy != "" {
-		f.Err = fmt.Errorf("%s: %s", strings.TrimSuffix(answer, "."), remedy)
-	}
-}

@@ -58,7 +58,9 @@ func (g Group) Check() error {
 // Consume hands on the entries of the group's stream that the server gives to
 // this consumer, until ctx is over, and then returns its error. It returns
 // another one at once if the fields or the group are wrong. It runs no goroutine
-// of its own, and calls the Handler with batches if it takes them.
+// of its own, and calls the Handler with batches if it takes them. A server that
+// hangs delays the return by as long as it takes to acknowledge what was handled,
+// at most DialTimeout and Timeout. It needs Redis 6.2, for XAUTOCLAIM.
 //
 // Every entry is handled at least once: it is acknowledged when the Handler has
 // returned nil for it, and until then the server keeps it for this consumer and,
@@ -69,9 +71,13 @@ func (g Group) Check() error {
 //
 // If the Handler returns an error, what it did not accept comes again after the
 // Backoff, or the After of a [*slogworks.DeliveryError], and nothing else before
-// that; only a [*slogworks.DeliveryError] that
-// is Permanent, and a panic, have the record counted as Dropped and
-// acknowledged. What is no record is refused and acknowledged too.
+// that; only a [*slogworks.DeliveryError] that is Permanent, and a panic, have the
+// record counted as Dropped and acknowledged. What is no record is refused and
+// acknowledged too.
+//
+// A group that is deleted meanwhile, alone or with its stream, is created again
+// and told as a gap. It begins at From, or at the beginning if that is "$", so
+// that all which was handled since is handled again.
 func (r *Reader) Consume(ctx context.Context, g Group) error {
 	stage.Require("redis", r.Handler)
 	if err := r.Check(); err != nil {
@@ -80,7 +86,7 @@ func (r *Reader) Consume(ctx context.Context, g Group) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
-	c := &consumer{feed: r.feed("stream " + g.Stream), group: g, isNew: g.Consumer == "", rereads: true}
+	c := &consumer{feed: r.feedStream(g.Stream), group: g, isNew: g.Consumer == "", rereads: true}
 	defer c.end()
 	if c.isNew {
 		host, _ := os.Hostname()
@@ -160,12 +166,12 @@ func (c *consumer) round(ctx context.Context) error {
 // join makes the group if there is none.
 func (c *consumer) join(ctx context.Context) error {
 	from := c.group.From
-	if c.joinedBefore {
-		from = "0"
+	if c.joinedBefore && from == "$" {
+		from = "0" // of what was added since, nobody knows what was handled
 	}
 	isNew := false
 	began := time.Now()
-	err := c.do(ctx, 0, func(ctx context.Context) error {
+	err := c.do(ctx, func(ctx context.Context) error {
 		err := c.link.client.XGroupCreateMkStream(ctx, c.group.Stream, c.group.Name, from).Err()
 		if goredis.HasErrorPrefix(err, "BUSYGROUP") {
 			return nil
@@ -183,17 +189,21 @@ func (c *consumer) join(ctx context.Context) error {
 	return nil
 }
 
-// noGroup notes that there is no group any more, or no stream.
-func (c *consumer) noGroup(err error) {
-	if goredis.HasErrorPrefix(err, "NOGROUP") {
-		c.hasJoined = false
-		c.own, c.drift = position{}, 0
-	}
+// do is that of the feed, and notes if there is no group any more, or no stream.
+func (c *consumer) do(ctx context.Context, talk func(context.Context) error) error {
+	return c.feed.do(ctx, 0, func(ctx context.Context) error {
+		err := talk(ctx)
+		if goredis.HasErrorPrefix(err, "NOGROUP") {
+			c.hasJoined = false
+			c.own, c.drift = position{}, 0
+		}
+		return err
+	})
 }
 
 // mine returns what this consumer was given and has not acknowledged.
 func (c *consumer) mine(ctx context.Context) (entries []goredis.XMessage, err error) {
-	err = c.do(ctx, 0, func(ctx context.Context) error {
+	err = c.do(ctx, func(ctx context.Context) error {
 		streams, err := c.link.client.XReadGroup(ctx, c.readArgs("0")).Result()
 		if errors.Is(err, goredis.Nil) {
 			return nil
@@ -203,7 +213,6 @@ func (c *consumer) mine(ctx context.Context) (entries []goredis.XMessage, err er
 		}
 		return err
 	})
-	c.noGroup(err)
 	return entries, err
 }
 
@@ -221,28 +230,26 @@ func (c *consumer) next(ctx context.Context) (entries []goredis.XMessage, err er
 	var info *goredis.XInfoStream
 	var was, is goredis.XInfoGroup
 	began := time.Now()
-	err = c.do(ctx, 0, func(ctx context.Context) error {
+	err = c.do(ctx, func(ctx context.Context) error {
 		pipe := c.link.client.TxPipeline()
 		before := pipe.XInfoGroups(ctx, c.group.Stream)
 		read := pipe.XReadGroup(ctx, c.readArgs(">"))
 		about := pipe.XInfoStream(ctx, c.group.Stream)
 		after := pipe.XInfoGroups(ctx, c.group.Stream)
 		_, err := pipe.Exec(ctx)
-		streams, readErr := read.Result()
-		if readErr != nil && !errors.Is(readErr, goredis.Nil) {
-			return readErr
+		if err := failureOf(err, read, about, before, after); err != nil {
+			return err
 		}
-		if info, _ = streamInfo(about); info == nil {
-			return errors.Join(err, about.Err())
+		if info = about.Val(); info == nil {
+			return about.Err()
 		}
-		if len(streams) > 0 {
+		if streams := read.Val(); len(streams) > 0 {
 			entries = streams[0].Messages
 		}
 		was, is = c.groupIn(before), c.groupIn(after)
 		return nil
 	})
 	if err != nil {
-		c.noGroup(err)
 		return nil, err
 	}
 	p := position{idOf(was.LastDeliveredID), -1}
@@ -252,8 +259,9 @@ func (c *consumer) next(ctx context.Context) (entries []goredis.XMessage, err er
 	case was.EntriesRead > 0:
 		p.index = was.EntriesRead + c.drift
 	}
-	if p.last.before(c.own.last) { // nothing was left of what came after p
-		p = c.own
+	isBefore := func(id entryID) bool { return id.before(c.own.last) }
+	if isBefore(p.last) && (len(entries) == 0 || !isBefore(idOf(entries[0].ID))) {
+		p = c.own // nothing was left of what came after p
 	}
 	l := p.advance(entries, c.maxBatch, info)
 	// Servers before 7.2 do not count what was trimmed as read.
@@ -283,7 +291,7 @@ func (c *consumer) leave(ctx context.Context) {
 		return
 	}
 	// If it fails, there is a consumer more in a list.
-	_ = c.do(ctx, 0, func(ctx context.Context) error {
+	_ = c.do(ctx, func(ctx context.Context) error {
 		pending, err := c.link.client.XPendingExt(ctx, &goredis.XPendingExtArgs{
 			Stream: c.group.Stream, Group: c.group.Name, Start: "-", End: "+", Count: 1, Consumer: c.group.Consumer,
 		}).Result()

@@ -15,8 +15,9 @@ import (
 // feed is what one goroutine reads.
 type feed struct {
 	*Reader
-	name string // of the source
-	link *link
+	name   string // of the source
+	stream string // its key, or ""
+	link   *link
 
 	maxRecord, maxBatch int64
 	dialTimeout         time.Duration
@@ -28,6 +29,13 @@ type feed struct {
 	lastSeen time.Time // when the server last answered
 	wholeAt  time.Time // when a stream was last read, before which all is known
 	seen     repeats
+}
+
+// feedStream returns a feed for the stream.
+func (r *Reader) feedStream(key string) *feed {
+	f := r.feed("stream " + key)
+	f.stream = key
+	return f
 }
 
 func (r *Reader) feed(name string) *feed {
@@ -87,7 +95,7 @@ func (f *feed) do(ctx context.Context, wait time.Duration, talk func(context.Con
 		if f.link.own {
 			f.link.cut() // so that nothing of this answer is taken for the next
 		}
-		return fmt.Errorf("redis: %s: %w", f.name, f.link.withoutSecrets(err))
+		return fmt.Errorf("redis: %s: %w", f.name, f.link.explain(err, f.stream))
 	}
 	f.up()
 	return nil

@@ -103,9 +103,10 @@ func newLink(client goredis.UniversalClient, server *goredis.Options, config *tl
 	o.Dialer = l.connect
 	o.OnConnect = func(ctx context.Context, conn *goredis.Conn) error {
 		// Of a transaction that may not even begin, the client leaves answers
-		// unread and says so on stderr.
-		if err := conn.Ping(ctx).Err(); goredis.HasErrorPrefix(err, "NOAUTH") {
-			return err
+		// unread and says so on stderr. Any other answer is one.
+		err := conn.Ping(ctx).Err()
+		if _, isAnswer := answerOf(err); err != nil && !isAnswer || goredis.HasErrorPrefix(err, "NOAUTH") {
+			return fmt.Errorf("%w", err) // which the client unwraps
 		}
 		l.ready.Store(true)
 		return nil
@@ -119,6 +120,7 @@ func newLink(client goredis.UniversalClient, server *goredis.Options, config *tl
 	o.PoolSize, o.MinIdleConns, o.PipelinePoolSize = 1, 0, -1
 	o.ReadBufferSize, o.WriteBufferSize = 64<<10, 64<<10
 	l.client = goredis.NewClient(&o)
+	l.client.AddHook(door{})
 	return l
 }
 
@@ -214,4 +216,12 @@ func (l *link) withoutSecrets(err error) error {
 		return err
 	}
 	return errors.New(text)
+}
+
+// explain returns err without secrets, and what can be done about it.
+func (l *link) explain(err error, key string) error {
+	if answer, ok := answerOf(err); ok {
+		err = meaningOf(answer, key).explained(answer)
+	}
+	return l.withoutSecrets(err)
 }

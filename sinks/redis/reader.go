@@ -30,9 +30,10 @@ import (
 // these, or time, level, msg or source, becomes "extra." and its name.
 //
 // What is no record is counted by reason, told to OnError, and left behind. A
-// server that is down is tried again for ever. What was missed is told to OnGap,
-// and to the handler as a record of level Warn: "slogworks: records dropped" if
-// it is known how many, else "slogworks: records may be missing".
+// server that is down, or refuses, as one without memory refuses to be read too,
+// is tried again for ever. What was missed is told to OnGap, and to the handler
+// as a record of level Warn: "slogworks: records dropped" if it is known how
+// many, else "slogworks: records may be missing".
 type Reader struct {
 	// URL is the server, as for [New].
 	URL string
@@ -242,7 +243,7 @@ func (r *Reader) Tail(ctx context.Context, sources ...Source) error {
 	for _, s := range sources {
 		switch {
 		case s.Stream != "":
-			f := r.feed("stream " + s.Stream)
+			f := r.feedStream(s.Stream)
 			running.Go(func() {
 				defer f.end()
 				f.tailStream(ctx, s)

@@ -15,12 +15,20 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
-// tail runs Tail until the test ends, or stop is called.
+// tail runs Tail until the test ends, or stop is called. It returns when that is
+// connected.
 func tail(t *testing.T, r *redis.Reader, sources ...redis.Source) (stop func()) {
 	t.Helper()
+	stop = start(t, r, sources...)
+	peertest.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
+	return stop
+}
+
+func start(t *testing.T, r *redis.Reader, sources ...redis.Source) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Tail(ctx, sources...) }()
@@ -31,7 +39,6 @@ func tail(t *testing.T, r *redis.Reader, sources ...redis.Source) (stop func()) 
 		}
 	})
 	t.Cleanup(stop)
-	waitFor(t, "connected", func() bool { return r.Stats().Connected })
 	return stop
 }
 
@@ -110,7 +117,7 @@ func TestReader_channelsAndPatterns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "three records", func() bool { return r.Stats().Written == 3 })
+	peertest.WaitFor(t, "three records", func() bool { return r.Stats().Written == 3 })
 	stop()
 	if got := h.all(); !slices.Equal(got, []string{"one", "app.web", "app.db"}) {
 		t.Errorf("got %q", got)
@@ -129,7 +136,7 @@ func TestReader_defaultChannel(t *testing.T) {
 	if err := newHandler(t, s.url(), redis.Options{}).Handle(t.Context(), record("1")); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the record", func() bool { return len(h.all()) == 1 })
+	peertest.WaitFor(t, "the record", func() bool { return len(h.all()) == 1 })
 }
 
 func TestReader_dropsRepeats(t *testing.T) {
@@ -152,7 +159,7 @@ func TestReader_dropsRepeats(t *testing.T) {
 	h := new(kept)
 	r := &redis.Reader{URL: s.url(), Handler: h}
 	tail(t, r, redis.Source{Stream: "log", From: "0"})
-	waitFor(t, "ten entries", func() bool { st := r.Stats(); return st.Written+st.Repeated >= 10 })
+	peertest.WaitFor(t, "ten entries", func() bool { st := r.Stats(); return st.Written+st.Repeated >= 10 })
 	if st := r.Stats(); st.Written != 5 || st.Repeated != 5 {
 		t.Errorf("stats %+v", st)
 	}
@@ -187,7 +194,7 @@ func TestReader_countsWhatTheHandlerDoes(t *testing.T) {
 	publish(`{"level":"info","msg":"1"}`)
 	publish(`{"level":"debug","msg":"2"}`)
 	publish(`nothing`)
-	waitFor(t, "three messages", func() bool { st := r.Stats(); return st.Received+st.Ignored == 3 })
+	peertest.WaitFor(t, "three messages", func() bool { st := r.Stats(); return st.Received+st.Ignored == 3 })
 	stop()
 	st := r.Stats()
 	if st.Dropped != 1 || st.Ignored != 1 || !reflect.DeepEqual(st.Refused, map[string]uint64{"bad-json": 1}) {
@@ -213,7 +220,36 @@ func TestReader_tellsThatItWasAway(t *testing.T) {
 	if g.Source != "channel c" || g.Reason != "disconnected" || g.Missed != 0 || g.Since.IsZero() || g.Since.After(before) {
 		t.Errorf("%+v", g)
 	}
-	waitFor(t, "the record of it", func() bool { return slices.Equal(h.all(), []string{"slogworks: records may be missing"}) })
+	peertest.WaitFor(t, "the record of it", func() bool { return slices.Equal(h.all(), []string{"slogworks: records may be missing"}) })
+}
+
+// To be refused is not to find nothing: the stream goes on where it was.
+func TestReader_doesNotBeginAgainAfterARefusal(t *testing.T) {
+	s := startServer(t)
+	sender := newHandler(t, s.url(), redis.Options{Stream: "log"})
+	send := func(message string) {
+		t.Helper()
+		peertest.Handle(t, sender, record(message))
+	}
+	send("first")
+	h := new(kept)
+	failed := make(chan error, 1000)
+	r := &redis.Reader{URL: s.url(), Handler: h, OnError: func(err error) { failed <- err }, Backoff: slogworks.Backoff{Min: time.Millisecond, Max: time.Millisecond}}
+	tail(t, r, redis.Source{Stream: "log", From: "0"})
+	peertest.WaitFor(t, "the first record", func() bool { return len(h.all()) == 1 })
+	for _, answer := range []string{"-NOAUTH Authentication required.", "-LOADING Redis is loading the dataset in memory", "hang up"} {
+		s.refusing(func([]string) string { return answer })
+		s.hangUp()
+		<-failed
+		<-failed // this one has met the answer
+		s.refusing(nil)
+		peertest.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
+	}
+	send("last")
+	peertest.WaitFor(t, "the last record", func() bool { return slices.Contains(h.all(), "last") })
+	if st := r.Stats(); len(h.all()) != 2 || st.Gaps != 0 || st.Repeated != 0 {
+		t.Errorf("%q, %+v", h.all(), st)
+	}
 }
 
 // A message that several sources ask for comes several times.
@@ -232,7 +268,7 @@ func TestReader_handsOnOnceWhatSourcesShare(t *testing.T) {
 	}
 	publish("app.db", `{"level":"info","msg":"1"}`)
 	publish("other", `{"level":"info","msg":"2"}`)
-	waitFor(t, "the last", func() bool { return slices.Contains(h.all(), "2") })
+	peertest.WaitFor(t, "the last", func() bool { return slices.Contains(h.all(), "2") })
 	if got := h.all(); !slices.Equal(got, []string{"1", "1", "1", "2"}) {
 		t.Errorf("got %q, stats %+v", got, r.Stats())
 	}
@@ -255,7 +291,7 @@ func TestReader_handlerThatBlocksLosesNothing(t *testing.T) {
 	<-entered
 	<-time.After(10 * timeout)
 	close(release)
-	waitFor(t, "two records", func() bool { return len(h.all()) >= 2 })
+	peertest.WaitFor(t, "two records", func() bool { return len(h.all()) >= 2 })
 	if got := h.all(); !slices.Equal(got, []string{"1", "2"}) || r.Stats().Gaps != 0 {
 		t.Errorf("got %q, stats %+v", got, r.Stats())
 	}
@@ -287,7 +323,7 @@ func TestReader_tellsSinceWhen(t *testing.T) {
 	if err := sender.Handle(t.Context(), record("1")); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the record", func() bool { return r.Stats().Written == 1 })
+	peertest.WaitFor(t, "the record", func() bool { return r.Stats().Written == 1 })
 	s.mu.Lock()
 	s.entries["log"] = nil
 	deleted := time.Now()

@@ -18,19 +18,19 @@
 // a batch of 100 costs one round trip too. There is no goroutine. Handle and
 // HandleBatch block for at most DialTimeout and Timeout together, and as long for
 // each call that came before, and return at once while the server is known to be
-// down. They never sleep and never try
-// again: they return a [*slogworks.DeliveryError] and leave that to the queue.
+// down. They never sleep and never try again: they return a
+// [*slogworks.DeliveryError] and leave that to the queue.
 //
 // What is lost: nothing, in a stream or list, as long as the queue in front has
 // the record, the stream is not trimmed before it is read, and the server keeps
-// what it has acknowledged, which is a matter of its appendonly and appendfsync.
-// A batch is one transaction, so what was refused is tried again from where it
-// stopped, in order. If the answer to it did not come, nobody knows whether it
-// was carried out: then the records are sent again, and may be there twice;
-// [Reader.Tail] recognises them by their numbers, which [RedisLog] has not, and
-// hands them on once. A channel keeps nothing: who does not listen at the moment does not get the
-// record. os.Exit, SIGKILL and a panic lose what the queue in front holds,
-// nothing else.
+// what it has acknowledged, which is a matter of its appendonly and appendfsync,
+// and at a failover of what the replica had got. A batch is one transaction, so
+// what was refused is tried again from where it stopped, in order. If the answer
+// to it did not come, nobody knows whether it was carried out: then the records
+// are sent again, and may be there twice; [Reader.Tail] recognises them by their
+// numbers, which [RedisLog] has not, and hands them on once. A channel keeps
+// nothing: who does not listen at the moment does not get the record. os.Exit,
+// SIGKILL and a panic lose what the queue in front holds, nothing else.
 //
 // A [Reader] hands what it finds in channels and streams to a handler, and says
 // what it has missed.

@@ -20,16 +20,13 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/intake"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
 func newHandler(t testing.TB, url string, opts redis.Options) *redis.Handler {
 	h := redis.New(url, &opts)
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	peertest.ShutdownAtEnd(t, h)
 	return h
 }
 
@@ -60,15 +57,6 @@ func read(t *testing.T, lines []string) (messages []string, numbers []uint64) {
 		numbers = append(numbers, r.Origin.Seq)
 	}
 	return messages, numbers
-}
-
-func delivery(t *testing.T, err error) *slogworks.DeliveryError {
-	t.Helper()
-	d, ok := err.(*slogworks.DeliveryError)
-	if !ok {
-		t.Fatalf("%T %v, want a DeliveryError", err, err)
-	}
-	return d
 }
 
 func TestNew_nilOptionsAreTheZeroOptions(t *testing.T) {
@@ -186,7 +174,10 @@ func TestHandler_refusals(t *testing.T) {
 		"-WRONGTYPE Operation against a key holding the wrong kind of value": {isLong: true, says: `"log" holds something else: use another name, or delete it`},
 		"-ERR unknown command 'xadd', with args beginning with: 'log'":       {permanent: true, isLong: true, says: "unknown command"},
 		"-ERR max number of clients reached":                                 {isLong: true, says: "max number of clients"},
-		"-CLUSTERDOWN The cluster is down":                                   {says: "CLUSTERDOWN"},
+		"-CLUSTERDOWN The cluster is down":                                   {says: "has not joined it"},
+		"-MOVED 3999 127.0.0.1:6381":                                         {says: "NewClusterClient"},
+		"-CROSSSLOT Keys in request don't hash to the same slot":             {isLong: true, says: "one {tag} in both names"},
+		"-NOREPLICAS Not enough good replicas to write.":                     {says: "min-replicas-to-write"},
 	} {
 		t.Run(strings.Fields(answer)[0]+" "+strings.Fields(answer)[1], func(t *testing.T) {
 			s := startServer(t)
@@ -197,7 +188,7 @@ func TestHandler_refusals(t *testing.T) {
 				return ""
 			}
 			h := newHandler(t, s.url(), redis.Options{Stream: "log", Channel: "c", Backoff: slogworks.Backoff{Min: time.Millisecond, Max: time.Minute}})
-			d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 3)))
+			d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 3)))
 			if d.Accepted != 0 || d.Permanent != want.permanent || d.Uncertain || d.After <= 0 || (d.After == time.Minute) != want.isLong {
 				t.Errorf("%+v", d)
 			}
@@ -234,7 +225,7 @@ func TestHandler_repeatsOnlyWhatFailed(t *testing.T) {
 		}
 		return ""
 	}
-	d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 4)))
+	d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 4)))
 	if d.Accepted != 0 || d.Uncertain { // none is in the list
 		t.Errorf("%+v", d)
 	}
@@ -271,7 +262,7 @@ func TestHandler_acceptsTheBeginning(t *testing.T) {
 		}
 		return ""
 	}
-	d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 4)))
+	d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 4)))
 	if d.Accepted != 2 {
 		t.Fatalf("%+v", d)
 	}
@@ -299,7 +290,7 @@ func TestHandler_isUncertainWithoutAnAnswer(t *testing.T) {
 		}
 		return ""
 	}
-	d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 2)))
+	d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 2)))
 	if !d.Uncertain || d.Accepted != 0 || d.Permanent {
 		t.Errorf("%+v", d)
 	}
@@ -318,8 +309,24 @@ func TestHandler_isCertainWithoutAConnection(t *testing.T) {
 	s.close()
 	// The first attempt may find the old connection, the second cannot.
 	_ = h.HandleBatch(t.Context(), batch("1", 0, 2))
-	d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 2)))
+	d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 2)))
 	if d.Uncertain || d.Permanent || !strings.Contains(d.Error(), "connection refused") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Nor was anything sent where the server ends the connection before it answers
+// whether it is there.
+func TestHandler_isCertainIfTheServerHangsUpAtOnce(t *testing.T) {
+	s := startServer(t)
+	s.refuse = func(words []string) string {
+		if words[0] == "ping" {
+			return "hang up"
+		}
+		return ""
+	}
+	h := newHandler(t, s.url(), redis.Options{Stream: "log"})
+	if d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 2))); d.Uncertain || d.Permanent {
 		t.Errorf("%+v", d)
 	}
 }
@@ -329,13 +336,13 @@ func TestHandler_failsAtOnceWhileDown(t *testing.T) {
 	s := startServer(t)
 	s.refuse = func([]string) string { return "hang up" }
 	h := newHandler(t, s.url(), redis.Options{Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}})
-	first := delivery(t, h.Handle(t.Context(), record("1")))
+	first := peertest.DeliveryError(t, h.Handle(t.Context(), record("1")))
 	n := s.counted("hello")
-	second := delivery(t, h.Handle(t.Context(), record("2")))
+	second := peertest.DeliveryError(t, h.Handle(t.Context(), record("2")))
 	if s.counted("hello") != n || n == 0 {
 		t.Error("the second record connected too")
 	}
-	if first.After < 48*time.Minute || second.After < 47*time.Minute || !strings.Contains(second.Error(), "the next attempt is in") {
+	if first.After < 48*time.Minute || second.After < 47*time.Minute || !strings.Contains(second.Error(), "waiting after a failure") {
 		t.Errorf("%+v, then %+v", first, second)
 	}
 	_ = h.HandleBatch(t.Context(), batch("1", 0, 1))
@@ -389,7 +396,7 @@ func TestHandler_printsNothingAndLeavesNothingWhileDown(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
-	waitFor(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+	peertest.WaitFor(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
 	if n := p.n.Load(); n != 0 {
 		t.Errorf("go-redis printed %d lines", n)
 	}
@@ -403,7 +410,7 @@ func TestHandler_printsNothingWithoutThePassword(t *testing.T) {
 	s := startServer(t)
 	s.refuse = func(words []string) string { return "-NOAUTH Authentication required." }
 	h := newHandler(t, s.url(), redis.Options{Stream: "s"})
-	if d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 3))); d.Uncertain || !strings.Contains(d.Error(), "wants a password") {
+	if d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 3))); d.Uncertain || !strings.Contains(d.Error(), "wants a password") {
 		t.Errorf("%+v", d)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -503,7 +510,7 @@ func TestHandler_endsWithTheContextOfABatch(t *testing.T) {
 		return ""
 	}
 	h := newHandler(t, s.url(), redis.Options{Timeout: time.Hour})
-	d := delivery(t, h.HandleBatch(ctx, batch("1", 0, 1)))
+	d := peertest.DeliveryError(t, h.HandleBatch(ctx, batch("1", 0, 1)))
 	if !errors.Is(d, context.Canceled) || !d.Uncertain {
 		t.Errorf("%+v", d)
 	}
@@ -608,6 +615,9 @@ func cannedServer(t *testing.T) (url string) {
 			if !greeted {
 				_, err = conn.Write(refusal)
 				greeted, end = true, 0
+			} else if bytes.HasSuffix(buf[:end], []byte("ping\r\n")) {
+				_, err = conn.Write([]byte("+PONG\r\n"))
+				end = 0
 			} else if bytes.HasSuffix(buf[:end], exec) {
 				_, err = conn.Write(answer)
 				end = 0

@@ -95,7 +95,7 @@ func (c *core) send(ctx context.Context, s *scratch, b slogworks.Batch) error {
 	if wait := time.Until(c.notBefore); wait > 0 && b.Attempt == 0 {
 		return c.account(b, 0, &slogworks.DeliveryError{
 			After: wait,
-			Err:   fmt.Errorf("redis: the next attempt is in %v: %w", wait.Round(time.Millisecond), c.lastErr),
+			Err:   fmt.Errorf("redis: waiting after a failure: %w", c.lastErr),
 		})
 	}
 	first, done := c.seq+1, []places(nil)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
@@ -32,7 +33,7 @@ func TestHandler_numbersAnewWhatWasOvertaken(t *testing.T) {
 		return ""
 	}
 	h := newHandler(t, s.url(), redis.Options{Stream: "log"})
-	if d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 3))); d.Accepted != 1 {
+	if d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 3))); d.Accepted != 1 {
 		t.Fatalf("%+v", d)
 	}
 	if err := h.HandleBatch(t.Context(), batch("1", 1, 3)); err != nil {
@@ -42,7 +43,7 @@ func TestHandler_numbersAnewWhatWasOvertaken(t *testing.T) {
 	got := new(kept)
 	r := &redis.Reader{URL: s.url(), Handler: got}
 	tail(t, r, redis.Source{Stream: "log", From: "0"})
-	waitFor(t, "three entries", func() bool { st := r.Stats(); return st.Written+st.Repeated == 3 })
+	peertest.WaitFor(t, "three entries", func() bool { st := r.Stats(); return st.Written+st.Repeated == 3 })
 	if got := got.all(); !slices.Equal(got, []string{"0", "2", "1"}) {
 		t.Errorf("got %q", got)
 	}
@@ -64,7 +65,7 @@ func TestHandler_connectsAgainAfterReadOnly(t *testing.T) {
 		before := s.counted("auth")
 		isReplica = true
 		h := newHandler(t, strings.Replace(s.url(), "//", "//:secret@", 1), opts)
-		if d := delivery(t, h.HandleBatch(t.Context(), batch("1", 0, 2))); d.Uncertain {
+		if d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), batch("1", 0, 2))); d.Uncertain {
 			t.Errorf("%+v", d)
 		}
 		s.mu.Lock()
@@ -88,7 +89,7 @@ func TestHandler_leavesTheConnectionAloneWhenItIsTooLate(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if d := delivery(t, h.HandleBatch(ctx, batch("1", 0, 1))); !errors.Is(d, context.Canceled) || d.Uncertain || d.Accepted != 0 {
+	if d := peertest.DeliveryError(t, h.HandleBatch(ctx, batch("1", 0, 1))); !errors.Is(d, context.Canceled) || d.Uncertain || d.Accepted != 0 {
 		t.Errorf("%+v", d)
 	}
 	if err := h.Handle(t.Context(), record("2")); err != nil {
@@ -134,7 +135,7 @@ func TestHandler_channelFuncThatPanicsIsAnError(t *testing.T) {
 	}
 	b := batch("1", 0, 3)
 	b.Items[1].Record = record("bad")
-	if d := delivery(t, h.HandleBatch(t.Context(), b)); !d.Permanent || !errors.As(d, &panicked) {
+	if d := peertest.DeliveryError(t, h.HandleBatch(t.Context(), b)); !d.Permanent || !errors.As(d, &panicked) {
 		t.Errorf("HandleBatch: %+v", d)
 	}
 }
@@ -163,5 +164,5 @@ func TestHandler_shutdownWhileConnecting(t *testing.T) {
 	if err := <-handled; err == nil {
 		t.Error("the record got no error")
 	}
-	waitFor(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+	peertest.WaitFor(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
 }

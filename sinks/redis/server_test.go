@@ -295,12 +295,3 @@ func (s *server) do(p *peer, words []string) string {
 }
 
 func (e entry) text() string { return "*2\r\n" + bulk(fmt.Sprintf("%d-0", e.id)) + array(e.fields...) }
-
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in 10 seconds", what)
-		}
-	}
-}

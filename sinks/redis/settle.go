@@ -32,7 +32,7 @@ func (c *consumer) settle(ctx context.Context, entries []goredis.XMessage) error
 			var r intake.Record
 			if r, ok = c.read("stream "+c.group.Stream+" "+e.ID, text); ok {
 				item.Record = r.From("")
-				if ok = c.wants(item); !ok {
+				if ok = intake.IsEnabled(item.Context, c.Handler, item.Record.Level); !ok {
 					c.ignored.Add(1)
 				}
 			}
@@ -89,56 +89,58 @@ func (r *retry) failed(d *slogworks.DeliveryError) {
 	}
 }
 
-// wants asks the handler; if it panics, it is left to Handle to do so again.
-func (c *consumer) wants(item slogworks.Item) (enabled bool) {
-	defer func() {
-		if recover() != nil {
-			enabled = true
-		}
-	}()
-	return c.Handler.Enabled(item.Context, item.Record.Level)
-}
-
 // handle hands on a batch and returns how many items, from the first on, are
 // settled.
 func (c *consumer) handle(ctx context.Context, b slogworks.Batch) (settled int, err error) {
-	err = stage.HandleBatch(ctx, c.Handler, b)
-	settled = stage.Accepted(err, len(b.Items))
-	c.handed.Add(uint64(settled))
-	if err == nil {
-		return settled, nil
-	}
-	delivery := stage.DeliveryOf(err)
-	var panicked *slogworks.PanicError
-	switch {
-	case errors.As(err, &panicked):
-		// Which record it was can only be found out one by one.
-		for _, item := range b.Items[settled:] {
-			err := stage.Offer(ctx, c.Handler, item.Record.Clone())
-			if err != nil && !errors.As(err, &panicked) {
-				return settled, c.handlerError(err)
-			}
-			c.count(err)
+	all := b.Items
+	for settled < len(all) {
+		b.Items = all[settled:]
+		err := stage.HandleBatch(ctx, c.Handler, b)
+		n := stage.Accepted(err, len(b.Items))
+		c.handed.Add(uint64(n))
+		if settled += n; settled == len(all) {
+			break
+		}
+		cause, isAlone := stage.FailedAlone(err)
+		switch {
+		case isAlone && isFinal(cause):
+			c.lose(1, cause)
 			settled++
+		case !isAlone && stage.IsPanic(err):
+			// Which record it was can only be found out one by one.
+			n, err := c.handleEach(ctx, all[settled:])
+			return settled + n, err
+		case stage.DeliveryOf(err).Permanent:
+			c.lose(len(all)-settled, err)
+			return len(all), nil
+		default:
+			c.retry.failed(stage.DeliveryOf(err))
+			return settled, c.handlerError(err)
 		}
-		return settled, nil
-	case delivery.Permanent:
-		for range b.Items[settled:] {
-			c.lost.Add(1)
-		}
-		intake.Report(c.OnError, c.handlerError(err))
-		return len(b.Items), nil
 	}
-	c.retry.failed(delivery)
-	return settled, c.handlerError(err)
+	return settled, nil
 }
 
-func (c *consumer) count(err error) {
-	if err == nil {
-		c.handed.Add(1)
-		return
+func (c *consumer) handleEach(ctx context.Context, items []slogworks.Item) (settled int, err error) {
+	for i, item := range items {
+		switch err := stage.Offer(ctx, c.Handler, item.Record.Clone()); {
+		case err == nil:
+			c.handed.Add(1)
+		case isFinal(err):
+			c.lose(1, err)
+		default:
+			c.retry.failed(stage.DeliveryOf(err))
+			return i, c.handlerError(err)
+		}
 	}
-	c.lost.Add(1)
+	return len(items), nil
+}
+
+// isFinal reports whether what a record met would be met again.
+func isFinal(err error) bool { return stage.DeliveryOf(err).Permanent || stage.IsPanic(err) }
+
+func (c *consumer) lose(n int, err error) {
+	c.lost.Add(uint64(n))
 	intake.Report(c.OnError, c.handlerError(err))
 }
 
@@ -152,7 +154,7 @@ func (c *consumer) acknowledge(ctx context.Context) error {
 	if len(c.unacked) == 0 {
 		return nil
 	}
-	err := c.do(context.WithoutCancel(ctx), 0, func(ctx context.Context) error {
+	err := c.do(context.WithoutCancel(ctx), func(ctx context.Context) error {
 		return c.link.client.XAck(ctx, c.group.Stream, c.group.Name, c.unacked...).Err()
 	})
 	if err != nil {

@@ -161,13 +161,13 @@ func (f *feed) begin(ctx context.Context, s Source) (p position, err error) {
 		newest := pipe.XRevRangeN(ctx, s.Stream, "+", "-", max(1, int64(s.Last)))
 		about := pipe.XInfoStream(ctx, s.Stream)
 		_, err := pipe.Exec(ctx)
-		info, missing := streamInfo(about)
-		if missing {
+		if err := failureOf(err, newest, about); err != nil {
+			return err
+		}
+		info := about.Val()
+		if info == nil { // there is no such stream
 			p = position{}
 			return nil
-		}
-		if info == nil {
-			return err
 		}
 		entries := newest.Val()
 		p = position{idOf(info.LastGeneratedID), info.EntriesAdded}
@@ -182,16 +182,6 @@ func (f *feed) begin(ctx context.Context, s Source) (p position, err error) {
 	return p, err
 }
 
-// streamInfo returns what was asked for in a transaction; nil if there was an
-// error, among which is that there is no such stream.
-func streamInfo(cmd *goredis.XInfoStreamCmd) (info *goredis.XInfoStream, isMissing bool) {
-	info, err := cmd.Result()
-	if err != nil {
-		return nil, strings.Contains(err.Error(), "no such key")
-	}
-	return info, info == nil
-}
-
 // readOn hands on the next entries and returns how many there were.
 func (f *feed) readOn(ctx context.Context, stream string, p *position) (n int, err error) {
 	var entries []goredis.XMessage
@@ -202,15 +192,13 @@ func (f *feed) readOn(ctx context.Context, stream string, p *position) (n int, e
 		read := pipe.XRead(ctx, &goredis.XReadArgs{Streams: []string{stream, p.last.String()}, Count: f.maxBatch, Block: -1})
 		about := pipe.XInfoStream(ctx, stream)
 		_, err := pipe.Exec(ctx)
-		var isMissing bool
-		if info, isMissing = streamInfo(about); info == nil && !isMissing {
-			return errors.Join(err, about.Err())
-		}
-		if streams, err := read.Result(); err == nil && len(streams) > 0 {
-			entries = streams[0].Messages
-		} else if err != nil && !errors.Is(err, goredis.Nil) {
+		if err := failureOf(err, read, about); err != nil {
 			return err
 		}
+		if streams := read.Val(); len(streams) > 0 {
+			entries = streams[0].Messages
+		}
+		info = about.Val()
 		return nil
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ func (f *feed) subscribe(ctx context.Context, channels, patterns []string) {
 	for {
 		err := f.listen(ctx, channels, patterns)
 		f.down()
-		if ctx.Err() != nil || !f.failed(ctx, fmt.Errorf("redis: %s: %w", f.name, f.link.withoutSecrets(err)), 0) {
+		if ctx.Err() != nil || !f.failed(ctx, fmt.Errorf("redis: %s: %w", f.name, f.link.explain(err, "")), 0) {
 			return
 		}
 	}

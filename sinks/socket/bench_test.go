@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
 func BenchmarkHandle(b *testing.B) {
 	p := newPeer(b)
 	h := newSender(b, p.target(), socket.Options{})
-	r := record("request served", slog.String("method", "GET"), slog.Int("status", 200), slog.Duration("took", 1500), slog.Bool("cached", false), slog.Float64("load", 0.75))
-	mustHandle(b, h, r)
+	r := peertest.Record("request served", slog.String("method", "GET"), slog.Int("status", 200), slog.Duration("took", 1500), slog.Bool("cached", false), slog.Float64("load", 0.75))
+	peertest.Handle(b, h, r)
 	c := p.next()
 	_ = c.SetDeadline(time.Time{})
 	go func() { _, _ = io.Copy(io.Discard, c) }()
 	b.ReportAllocs()
 	for b.Loop() {
-		mustHandle(b, h, r)
+		peertest.Handle(b, h, r)
 	}
 }
 

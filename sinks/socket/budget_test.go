@@ -20,7 +20,7 @@ import (
 func TestReceiver_finishesManyLongFramesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders = 200
-		r := &socket.Receiver{Handler: discard{}}
+		r := &socket.Receiver{Handler: peertest.Discard{}}
 		l := peertest.NewPipes()
 		done := make(chan error, 1)
 		go func() { done <- r.Serve(l) }()
@@ -57,7 +57,7 @@ func TestReceiver_finishesManyLongFramesAtOnce(t *testing.T) {
 
 // gate is a handler that holds everybody until it is opened.
 type gate struct {
-	discard
+	peertest.Discard
 	in     *atomic.Int64
 	opened chan struct{}
 }
@@ -97,7 +97,7 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 			heap.MeasureWhileBusy(t, peers, g.in, new(sync.WaitGroup)) // all is sent
 			heap.AtMost(t, limit)
 			close(g.opened)
-			waitFor(t, "a record", func() bool { got := s.Stats(); return got.Written+got.Refused["record-too-long"] > 0 })
+			peertest.WaitFor(t, "a record", func() bool { got := s.Stats(); return got.Written+got.Refused["record-too-long"] > 0 })
 		})
 	}
 }
@@ -106,7 +106,7 @@ func TestReceiver_asksForItsTokenInTime(t *testing.T) {
 	for name, piece := range map[string]string{"of nothing": "\n", "of a frame": "{"} {
 		t.Run("whatever trickles "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &socket.Receiver{Handler: discard{}, Token: "secret", FrameTimeout: 30 * time.Second}
+				r := &socket.Receiver{Handler: peertest.Discard{}, Token: "secret", FrameTimeout: 30 * time.Second}
 				l := peertest.NewPipes()
 				done := make(chan error, 1)
 				go func() { done <- r.Serve(l) }()
@@ -140,12 +140,12 @@ func TestReceiver_asksForItsTokenInTime(t *testing.T) {
 		if !c.isClosed() {
 			t.Error("the connection stays open")
 		}
-		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-token"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-token"] == 1 })
 	})
 	t.Run("and then takes long frames", func(t *testing.T) {
 		s := serve(t, &socket.Receiver{Token: "secret"})
 		h := newSender(t, "tcp://"+s.address, socket.Options{Token: "secret"})
-		mustHandle(t, h, record(strings.Repeat("x", 100_000)))
+		peertest.Handle(t, h, peertest.Record(strings.Repeat("x", 100_000)))
 		s.wait(t, 1)
 		if got := s.Stats(); got.Written != 1 {
 			t.Errorf("the counts are %+v", got)

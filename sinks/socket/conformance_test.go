@@ -2,12 +2,12 @@ package socket_test
 
 import (
 	"bytes"
-	"crypto/tls"
 	"log/slog"
 	"sync"
 	"testing"
 
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -30,13 +30,13 @@ func (b *lockedBuffer) Bytes() []byte {
 }
 
 func TestHandler_conforms(t *testing.T) {
-	cert, pool := certificate(t)
+	serverTLS, clientTLS := peertest.Certificate()
 	for name, test := range map[string]struct {
 		scheme string
 		opts   socket.Options
 	}{
 		"by default":       {"tcp", socket.Options{}},
-		"over TLS":         {"tls", socket.Options{TLS: &tls.Config{RootCAs: pool}, Framing: socket.LF}},
+		"over TLS":         {"tls", socket.Options{TLS: clientTLS, Framing: socket.LF}},
 		"with a token":     {"tcp", socket.Options{Token: "secret", Framing: socket.Octet}},
 		"acknowledged":     {"tcp", socket.Options{Ack: true}},
 		"by unix socket":   {"unix", socket.Options{}},
@@ -53,7 +53,7 @@ func TestHandler_conforms(t *testing.T) {
 				case "unix":
 					target += serveOn(t, r, listen(t, "unix", socketPath(t))).address
 				case "tls":
-					r.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+					r.TLS = serverTLS
 					target += serve(t, r).address
 				default:
 					target += serve(t, r).address
@@ -61,7 +61,7 @@ func TestHandler_conforms(t *testing.T) {
 				h := newSender(t, target, test.opts)
 				lines := handlertest.JSON(t, &written)
 				return h, func() []map[string]any {
-					waitFor(t, "what was sent", func() bool { return r.Stats().Received == h.Account().Delivered })
+					peertest.WaitFor(t, "what was sent", func() bool { return r.Stats().Received == h.Account().Delivered })
 					return lines()
 				}
 			})

@@ -10,16 +10,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
 func TestReceiver_shutdownOverTLS(t *testing.T) {
-	cert, pool := certificate(t)
+	serverTLS, clientTLS := peertest.Certificate()
 	newReceiver := func() *socket.Receiver {
-		return &socket.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}
+		return &socket.Receiver{TLS: serverTLS}
 	}
 	connect := func(t *testing.T, s *served) *tls.Conn {
-		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+		conn, err := tls.Dial("tcp", s.address, clientTLS)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +29,7 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 	}
 	t.Run("does not wait for one who never stops", func(t *testing.T) {
 		r := newReceiver()
-		r.Handler = discard{}
+		r.Handler = peertest.Discard{}
 		s := serve(t, r)
 		conn := connect(t, s)
 		var writing sync.WaitGroup
@@ -42,8 +43,8 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 				}
 			})
 		}
-		waitFor(t, "records", func() bool { return s.Stats().Written > 0 })
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		peertest.WaitFor(t, "records", func() bool { return s.Stats().Written > 0 })
+		ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -59,7 +60,7 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		waitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
+		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -71,7 +72,7 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 		s := serve(t, newReceiver())
 		dial(t, "tcp", s.address)
 		_ = dial(t, "tcp", s.address).Close()
-		waitFor(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
+		peertest.WaitFor(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -84,10 +85,10 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 // Python's handlers read nothing, and so not what a server may say after the
 // handshake.
 func TestReceiver_losesNothingOfWhoReadsNothing(t *testing.T) {
-	cert, pool := certificate(t)
+	serverTLS, clientTLS := peertest.Certificate()
 	busy := gate{in: new(atomic.Int64), opened: make(chan struct{})}
-	s := serve(t, &socket.Receiver{Handler: busy, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+	s := serve(t, &socket.Receiver{Handler: busy, TLS: serverTLS})
+	conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: clientTLS.RootCAs, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +97,13 @@ func TestReceiver_losesNothingOfWhoReadsNothing(t *testing.T) {
 		if _, err := io.WriteString(conn, wireLine+"\n"); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "the first record", func() bool { return busy.in.Load() == 1 })
+		peertest.WaitFor(t, "the first record", func() bool { return busy.in.Load() == 1 })
 	}
 	if err := conn.NetConn().Close(); err != nil {
 		t.Fatal(err)
 	}
 	close(busy.opened)
-	waitFor(t, "the end of the connection", func() bool { got := s.Stats(); return got.Connections == 1 && got.Open == 0 })
+	peertest.WaitFor(t, "the end of the connection", func() bool { got := s.Stats(); return got.Connections == 1 && got.Open == 0 })
 	if got := s.Stats(); got.Written != n || got.Received != n {
 		t.Errorf("the counts are %+v, want %d written", got, n)
 	}
@@ -112,22 +113,22 @@ func TestReceiver_shutdownOfNothingSucceedsEvenWithoutTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 {
-		if err := (&socket.Receiver{Handler: discard{}}).Shutdown(ctx); err != nil {
+		if err := (&socket.Receiver{Handler: peertest.Discard{}}).Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 func TestHandler_wantsTheNameOfTheServer(t *testing.T) {
-	cert, pool := certificate(t)
-	s := serve(t, &socket.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	h := newSender(t, "tls://"+s.address, socket.Options{TLS: &tls.Config{RootCAs: pool, ServerName: "log.example"}})
-	err := h.Handle(t.Context(), record("m"))
+	serverTLS, clientTLS := peertest.Certificate()
+	s := serve(t, &socket.Receiver{TLS: serverTLS})
+	h := newSender(t, "tls://"+s.address, socket.Options{TLS: &tls.Config{RootCAs: clientTLS.RootCAs, ServerName: "log.example"}})
+	err := h.Handle(t.Context(), peertest.Record("m"))
 	var wrong *tls.CertificateVerificationError
 	if d := delivery(t, err); !errors.As(err, &wrong) || d.After <= 0 || d.Accepted != 0 {
 		t.Errorf("the error is %v", err)
 	}
-	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
+	peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
 	if got := s.Stats(); got.Written != 0 {
 		t.Errorf("the counts are %+v", got)
 	}

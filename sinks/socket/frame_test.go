@@ -9,13 +9,12 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -99,51 +98,26 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 	for name, attack := range hostile {
 		t.Run("when all peers "+name, func(t *testing.T) {
 			text := []byte(attack)
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			base := m.HeapInuse
-			s := serve(t, &socket.Receiver{Handler: discard{}, FrameTimeout: 300 * time.Millisecond, MaxConns: peers + 1})
-
-			var attackers sync.WaitGroup
-			for range peers {
-				attackers.Go(func() {
-					conn, err := net.Dial("tcp", s.address)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					t.Cleanup(func() { _ = conn.Close() })
-					_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
-					_, _ = conn.Write(text) // the receiver may have had enough
-				})
-			}
+			heap := peertest.NewHeap()
+			s := serve(t, &socket.Receiver{Handler: peertest.Discard{}, FrameTimeout: 300 * time.Millisecond, MaxConns: peers + 1})
+			sending := peertest.Flood(t, peers, func() net.Conn { return dial(t, "tcp", s.address) }, text)
 			done := make(chan struct{})
 			go func() {
-				attackers.Wait()
+				sending.Wait()
 				close(done)
 			}()
-			highest := uint64(0)
-			measure := func() {
-				runtime.ReadMemStats(&m)
-				highest = max(highest, m.HeapInuse)
-			}
-			for running := true; running; {
+			for running := true; running; heap.Measure() {
 				select {
 				case <-done:
 					running = false
 				case <-time.After(2 * time.Millisecond):
 				}
-				measure()
 			}
-			waitFor(t, "all connections", func() bool { measure(); return s.Stats().Connections == peers })
+			peertest.WaitFor(t, "all connections", func() bool { heap.Measure(); return s.Stats().Connections == peers })
 			honest := s.Stats().Written
 			dial(t, "tcp", s.address).send(wireLine + "\n")
-			waitFor(t, "an honest record", func() bool { measure(); return s.Stats().Written > honest })
-			if highest > base+limit {
-				t.Errorf("the heap had %d MiB, at most %d", (highest-base)>>20, limit>>20)
-			}
-			t.Logf("the heap had %d MiB more than before", (int64(highest)-int64(base))>>20)
+			peertest.WaitFor(t, "an honest record", func() bool { heap.Measure(); return s.Stats().Written > honest })
+			heap.AtMost(t, limit)
 			for _, reason := range s.reasons() {
 				if reason != "frame-timeout" && reason != "too-many-values" {
 					t.Errorf("refused for %s", reason)

@@ -3,8 +3,6 @@ package socket_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,20 +18,6 @@ import (
 	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
-)
-
-// patience is how long a test waits for what has to come.
-const patience = peertest.Patience
-
-// The aids of peertest by the names they have here.
-type discard = peertest.Discard
-
-var (
-	waitFor    = peertest.WaitFor
-	stacks     = peertest.Stacks
-	noon       = peertest.Time
-	record     = peertest.Record
-	mustHandle = peertest.Handle
 )
 
 // TestMain sees that nothing is left running when all tests are over.
@@ -155,7 +139,7 @@ func asJSON(r slog.Record) string {
 // wait waits until n records have been received or refused.
 func (s *served) wait(t testing.TB, n uint64) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("%d records", n), func() bool { return s.Stats().Received >= n })
+	peertest.WaitFor(t, fmt.Sprintf("%d records", n), func() bool { return s.Stats().Received >= n })
 	if got := s.Stats(); got.Received != n {
 		t.Fatalf("%d records arrived, want %d: %+v", got.Received, n, got)
 	}
@@ -183,7 +167,7 @@ type client struct {
 
 func dial(t testing.TB, network, address string) client {
 	t.Helper()
-	conn, err := net.DialTimeout(network, address, patience)
+	conn, err := net.DialTimeout(network, address, peertest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +184,7 @@ func (c client) send(text string) {
 
 // isClosed waits until the other end closes the connection.
 func (c client) isClosed() bool {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+	_ = c.SetReadDeadline(time.Now().Add(peertest.Patience))
 	_, err := c.Read(make([]byte, 1))
 	var timeout net.Error
 	return err != nil && !(errors.As(err, &timeout) && timeout.Timeout())
@@ -236,10 +220,4 @@ func socketPath(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return filepath.Join(dir, "s")
-}
-
-// certificate returns one for 127.0.0.1, and the pool that trusts it.
-func certificate(testing.TB) (tls.Certificate, *x509.CertPool) {
-	server, client := peertest.Certificate()
-	return server.Certificates[0], client.RootCAs
 }

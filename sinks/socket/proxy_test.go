@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
@@ -186,7 +187,7 @@ func TestHandler_losesNothingThatIsAcknowledged(t *testing.T) {
 	for name, fate := range fates {
 		t.Run("when the network "+name, func(t *testing.T) {
 			t.Parallel()
-			r := serve(t, &socket.Receiver{IdleTimeout: patience})
+			r := serve(t, &socket.Receiver{IdleTimeout: peertest.Patience})
 			p := newProxy(t, r.address, fate)
 			sendAll(t, r, p, func(int) {})
 		})
@@ -256,7 +257,7 @@ func TestReceiver_handsOverToTheNext(t *testing.T) {
 				t.Fatal(err)
 			}
 		} else {
-			waitFor(t, "some records", func() bool { return s.Stats().Written > 0 })
+			peertest.WaitFor(t, "some records", func() bool { return s.Stats().Written > 0 })
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -299,7 +300,7 @@ func TestHandler_sendsNothingTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is sent may still be on its way through the proxy.
-	waitFor(t, "something arrives", func() bool { return r.Stats().Written > 0 })
+	peertest.WaitFor(t, "something arrives", func() bool { return r.Stats().Written > 0 })
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -54,7 +55,7 @@ func TestReceiver_recognisesFramesByTheirFirstByte(t *testing.T) {
 				if !c.isClosed() {
 					t.Error("the connection stays open at the end of the stream")
 				}
-				waitFor(t, "the connection is done with", func() bool { return s.Stats().Open == 0 })
+				peertest.WaitFor(t, "the connection is done with", func() bool { return s.Stats().Open == 0 })
 				n := 0
 				for _, line := range s.lines() {
 					if line == wireJSON {
@@ -148,7 +149,7 @@ func TestReceiver_refusesWhatIsNoRecord(t *testing.T) {
 				t.Error("the connection stays open")
 			}
 			s.wait(t, 2)
-			waitFor(t, "the refusal is reported", func() bool { return len(s.errors.all()) == 1 })
+			peertest.WaitFor(t, "the refusal is reported", func() bool { return len(s.errors.all()) == 1 })
 			if got := s.reasons(); !slices.Equal(got, []string{test.reason}) {
 				t.Errorf("refused for %q, want %q: %v", got, test.reason, s.errors.all())
 			}
@@ -166,7 +167,7 @@ func TestRefusal_saysWhoAndWhy(t *testing.T) {
 	c := dial(t, "tcp", s.address)
 	c.send("\xff\xff\xff\xff")
 	s.wait(t, 1)
-	waitFor(t, "the refusal is reported", func() bool { return len(s.errors.all()) == 1 })
+	peertest.WaitFor(t, "the refusal is reported", func() bool { return len(s.errors.all()) == 1 })
 	want := fmt.Sprintf("socket: refused %s frame-too-long: 4294967295 bytes announced, at most 1048576", c.LocalAddr())
 	if got := s.errors.all()[0].Error(); got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -185,7 +186,7 @@ func TestReceiver_noticesAStreamThatEndsWithinAFrame(t *testing.T) {
 			c := dial(t, "tcp", s.address)
 			c.send(text)
 			_ = c.Close()
-			waitFor(t, "the refusal", func() bool { return s.Stats().Refused["cut-short"] == 1 })
+			peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["cut-short"] == 1 })
 		})
 	}
 	t.Run("by a reset", func(t *testing.T) {
@@ -195,7 +196,7 @@ func TestReceiver_noticesAStreamThatEndsWithinAFrame(t *testing.T) {
 		s.wait(t, 1)
 		_ = c.Conn.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
-		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["connection-lost"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["connection-lost"] == 1 })
 	})
 }
 
@@ -283,7 +284,7 @@ func TestReceiver_asksForItsToken(t *testing.T) {
 		if !dial(t, "tcp", s.address).isClosed() {
 			t.Error("a silent connection stays open")
 		}
-		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-token"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-token"] == 1 })
 	})
 }
 
@@ -297,7 +298,7 @@ func TestReceiver_keepsItsLimits(t *testing.T) {
 		if !dial(t, "tcp", s.address).isClosed() {
 			t.Error("the third connection stays open")
 		}
-		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
 		if got := s.Stats(); got.Connections != 2 || got.Open != 2 {
 			t.Errorf("the counts are %+v", got)
 		}
@@ -309,7 +310,7 @@ func TestReceiver_keepsItsLimits(t *testing.T) {
 		if !c.isClosed() {
 			t.Error("the connection stays open")
 		}
-		waitFor(t, "the connection is done with", func() bool { return s.Stats().Open == 0 })
+		peertest.WaitFor(t, "the connection is done with", func() bool { return s.Stats().Open == 0 })
 		if got := s.Stats(); got.Received != 1 || got.Written != 1 {
 			t.Errorf("the counts are %+v", got)
 		}
@@ -326,14 +327,14 @@ func TestReceiver_keepsItsLimits(t *testing.T) {
 				break
 			}
 		}
-		waitFor(t, "the refusal", func() bool { return s.Stats().Refused["frame-timeout"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["frame-timeout"] == 1 })
 	})
 }
 
 func TestReceiver_talksTLS(t *testing.T) {
-	cert, pool := certificate(t)
-	s := serve(t, &socket.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, FrameTimeout: time.Second})
-	conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+	serverTLS, clientTLS := peertest.Certificate()
+	s := serve(t, &socket.Receiver{TLS: serverTLS, FrameTimeout: time.Second})
+	conn, err := tls.Dial("tcp", s.address, clientTLS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func TestReceiver_talksTLS(t *testing.T) {
 	}
 	plain := dial(t, "tcp", s.address)
 	plain.send(wireLine + "\n")
-	waitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
+	peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
 }
 
 func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
@@ -375,7 +376,7 @@ func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
 	t.Run("what it is not enabled for is Ignored", func(t *testing.T) {
 		s := serve(t, &socket.Receiver{Handler: &handlertest.Recorder{Level: slog.LevelWarn}})
 		dial(t, "tcp", s.address).send(`{"l":0,"m":"info"}` + "\n" + `{"l":4,"m":"warn"}` + "\n")
-		waitFor(t, "both", func() bool { return s.Stats().Ignored+s.Stats().Written == 2 })
+		peertest.WaitFor(t, "both", func() bool { return s.Stats().Ignored+s.Stats().Written == 2 })
 		if got := s.Stats(); got.Ignored != 1 || got.Written != 1 || got.Received != 1 {
 			t.Errorf("the counts are %+v", got)
 		}
@@ -452,8 +453,8 @@ func TestReceiver_shutdown(t *testing.T) {
 				}
 			}
 		}()
-		waitFor(t, "records", func() bool { return s.Stats().Written > 0 })
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		peertest.WaitFor(t, "records", func() bool { return s.Stats().Written > 0 })
+		ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -465,7 +466,7 @@ func TestReceiver_shutdown(t *testing.T) {
 		rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error { <-proceed; return nil }}
 		s := serve(t, &socket.Receiver{Handler: rec})
 		dial(t, "tcp", s.address).send(wireLine + "\n")
-		waitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
+		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		err := s.Shutdown(ctx)
@@ -524,7 +525,7 @@ func TestReceiver_acknowledges(t *testing.T) {
 	read := func(want uint64) {
 		t.Helper()
 		var b [8]byte
-		_ = c.SetReadDeadline(time.Now().Add(patience))
+		_ = c.SetReadDeadline(time.Now().Add(peertest.Patience))
 		if _, err := io.ReadFull(c, b[:]); err != nil {
 			t.Fatal(err)
 		}
@@ -543,7 +544,7 @@ func TestReceiver_acknowledges(t *testing.T) {
 
 	// Whoever has no connection any more is remembered.
 	_ = c.Close()
-	waitFor(t, "the end", func() bool { return s.Stats().Open == 0 })
+	peertest.WaitFor(t, "the end", func() bool { return s.Stats().Open == 0 })
 	c = dial(t, "tcp", s.address)
 	c.send(`{"slogworks":1,"ack":true}` + "\n" + line(3) + line(4) + line(5))
 	read(1 << 20)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
 
@@ -62,9 +63,9 @@ func (p *peer) next() net.Conn {
 	select {
 	case c := <-p.conns:
 		p.t.Cleanup(func() { _ = c.Close() })
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(peertest.Patience))
 		return c
-	case <-time.After(patience):
+	case <-time.After(peertest.Patience):
 		p.t.Fatal("nobody connects")
 		return nil
 	}
@@ -100,7 +101,7 @@ func TestHandler_framesAsAsked(t *testing.T) {
 			p := newPeer(t)
 			h := newSender(t, p.target(), socket.Options{Framing: framing})
 			for range 12 { // the number gets a second digit
-				mustHandle(t, h, record("hello", slog.Int("n", 1)))
+				peertest.Handle(t, h, peertest.Record("hello", slog.Int("n", 1)))
 			}
 			r := bufio.NewReader(p.next())
 			for i := range 12 {
@@ -120,7 +121,7 @@ func TestHandler_keepsKindsAndDerivations(t *testing.T) {
 	s := serve(t, new(socket.Receiver))
 	h := newSender(t, "tcp://"+s.address, socket.Options{})
 	derived := h.WithAttrs([]slog.Attr{slog.String("logger", "a.b"), slog.Duration("d", time.Second)}).WithGroup("g")
-	mustHandle(t, derived, record("m", slog.Any("err", io.EOF), slog.Uint64("u", 1<<63)))
+	peertest.Handle(t, derived, peertest.Record("m", slog.Any("err", io.EOF), slog.Uint64("u", 1<<63)))
 	s.wait(t, 1)
 	got := regexp.MustCompile(`"pid":\d+`).ReplaceAllString(s.lines()[0], `"pid":7`)
 	if want := `{"time":"2026-01-02T12:00:00Z","level":"INFO","msg":"m","logger":"a.b","host":"web1","process":"shop","pid":7,"d":1000000000,"g":{"err":"EOF","u":9223372036854775808}}`; got != want {
@@ -142,7 +143,7 @@ func TestHandler_nilOptionsMeanZeroOptions(t *testing.T) {
 	s := serve(t, new(socket.Receiver))
 	for _, opts := range []*socket.Options{nil, {}} {
 		h := socket.New("tcp://"+s.address, opts)
-		mustHandle(t, h, slog.NewRecord(noon, slog.LevelDebug-100, "m", 0))
+		peertest.Handle(t, h, slog.NewRecord(peertest.Time, slog.LevelDebug-100, "m", 0))
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +236,7 @@ func delivery(t testing.TB, err error) *slogworks.DeliveryError {
 func batchOf(attempt int, id string, messages ...string) slogworks.Batch {
 	b := slogworks.Batch{ID: id, Attempt: attempt}
 	for _, m := range messages {
-		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: record(m)})
+		b.Items = append(b.Items, slogworks.Item{Context: context.Background(), Record: peertest.Record(m)})
 	}
 	return b
 }
@@ -244,13 +245,13 @@ func TestHandler_saysForHowLongThePeerIsDown(t *testing.T) {
 	address := closedPort(t)
 	h := newSender(t, "tcp://"+address, socket.Options{Backoff: slogworks.Backoff{Min: time.Hour, Max: 8 * time.Hour}})
 
-	first := delivery(t, h.Handle(t.Context(), record("first")))
+	first := delivery(t, h.Handle(t.Context(), peertest.Record("first")))
 	if first.After < 45*time.Minute || first.After > time.Hour || first.Permanent {
 		t.Errorf("the first error is %+v, want After of about an hour", first)
 	}
 	// Now there is somebody, whom nobody asks before the time is over.
 	s := serveOn(t, new(socket.Receiver), listen(t, "tcp", address))
-	second := delivery(t, h.Handle(t.Context(), record("second")))
+	second := delivery(t, h.Handle(t.Context(), peertest.Record("second")))
 	if second.After <= 0 || second.After > first.After {
 		t.Errorf("the second error is %+v, want the rest of %v", second, first.After)
 	}
@@ -261,7 +262,7 @@ func TestHandler_saysForHowLongThePeerIsDown(t *testing.T) {
 	if err := h.HandleBatch(t.Context(), batchOf(1, "id", "third", "fourth")); err != nil {
 		t.Fatal(err)
 	}
-	mustHandle(t, h, record("fifth"))
+	peertest.Handle(t, h, peertest.Record("fifth"))
 	s.wait(t, 3)
 	if a := h.Account(); a.Delivered != 3 || a.Dropped["failed"] != 2 || a.Accepted != 5 {
 		t.Errorf("the account is %+v", a)
@@ -271,14 +272,14 @@ func TestHandler_saysForHowLongThePeerIsDown(t *testing.T) {
 func TestHandler_comesBackAtOnceWhenAConnectionEnds(t *testing.T) {
 	p := newPeer(t)
 	h := newSender(t, p.target(), socket.Options{Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}, Framing: socket.LF})
-	mustHandle(t, h, record("first"))
+	peertest.Handle(t, h, peertest.Record("first"))
 	c := p.next()
-	waitFor(t, "the sender watches", func() bool { return strings.Contains(stacks(), "(*link).watch") })
+	peertest.WaitFor(t, "the sender watches", func() bool { return strings.Contains(peertest.Stacks(), "(*link).watch") })
 	_ = c.Close()
 	// The sender learns of it by itself, and the next record goes to the next
 	// connection and not into the void.
-	waitFor(t, "the sender notices", func() bool { return !strings.Contains(stacks(), "(*link).watch") })
-	mustHandle(t, h, record("second"))
+	peertest.WaitFor(t, "the sender notices", func() bool { return !strings.Contains(peertest.Stacks(), "(*link).watch") })
+	peertest.Handle(t, h, peertest.Record("second"))
 	line, err := bufio.NewReader(p.next()).ReadString('\n')
 	if err != nil || !strings.Contains(line, `"m":"second"`) {
 		t.Errorf("the second connection brings %q, %v", line, err)
@@ -318,7 +319,7 @@ func TestHandler_hasADeadlineOnEveryWrite(t *testing.T) {
 	t.Run("on connecting, the receiver's answer included", func(t *testing.T) {
 		p := newPeer(t)
 		h := newSender(t, p.target(), socket.Options{DialTimeout: 50 * time.Millisecond, Token: "x"})
-		if d := delivery(t, h.Handle(t.Context(), record("m"))); d.After <= 0 {
+		if d := delivery(t, h.Handle(t.Context(), peertest.Record("m"))); d.After <= 0 {
 			t.Errorf("the error is %+v", d)
 		}
 	})
@@ -352,11 +353,11 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 func TestHandler_tokenMustBeRight(t *testing.T) {
 	s := serve(t, &socket.Receiver{Token: "right"})
 	h := newSender(t, "tcp://"+s.address, socket.Options{Token: "right"})
-	mustHandle(t, h, record("m"))
+	peertest.Handle(t, h, peertest.Record("m"))
 	s.wait(t, 1)
 
 	wrong := newSender(t, "tcp://"+s.address, socket.Options{Token: "wrong"})
-	err := wrong.Handle(t.Context(), record("m"))
+	err := wrong.Handle(t.Context(), peertest.Record("m"))
 	if d := delivery(t, err); d.After <= 0 {
 		t.Errorf("the error is %+v", d)
 	}
@@ -364,14 +365,14 @@ func TestHandler_tokenMustBeRight(t *testing.T) {
 		t.Errorf("the error is %q", err)
 	}
 	// The receiver goes on.
-	mustHandle(t, h, record("m"))
-	waitFor(t, "the record", func() bool { return s.Stats().Written == 2 })
+	peertest.Handle(t, h, peertest.Record("m"))
+	peertest.WaitFor(t, "the record", func() bool { return s.Stats().Written == 2 })
 }
 
 func TestHandler_tokenInDatagrams(t *testing.T) {
 	s := servePacket(t, &socket.Receiver{Token: "right"}, "udp", "127.0.0.1:0")
 	h := newSender(t, "udp://"+s.address, socket.Options{Token: "right"})
-	mustHandle(t, h, record(strings.Repeat("x", 1<<20)))
+	peertest.Handle(t, h, peertest.Record(strings.Repeat("x", 1<<20)))
 	s.wait(t, 1)
 	if got := s.Stats(); got.Written != 1 {
 		t.Errorf("the counts are %+v, with %v", got, s.errors.all())
@@ -387,8 +388,8 @@ func TestHandler_sendsNoLongerFramesThanTheReceiverTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := s.Stats().Written
 			h := newSender(t, "tcp://"+s.address, opts)
-			mustHandle(t, h, record(strings.Repeat("x", 100_000), slog.Int("n", 1)))
-			waitFor(t, "the record", func() bool { return s.Stats().Written == before+1 })
+			peertest.Handle(t, h, peertest.Record(strings.Repeat("x", 100_000), slog.Int("n", 1)))
+			peertest.WaitFor(t, "the record", func() bool { return s.Stats().Written == before+1 })
 			items := s.records.Items()
 			if got := asJSON(items[len(items)-1].Record); !strings.Contains(got, `x!truncated"`) || !strings.Contains(got, `"!truncated":100`) || len(got) > 4096 {
 				t.Errorf("the record is %d bytes, %.100s…", len(got), got)
@@ -404,7 +405,7 @@ func TestHandler_cutsWhatIsTooLongForADatagram(t *testing.T) {
 	path := socketPath(t)
 	s := servePacket(t, new(socket.Receiver), "unixgram", path)
 	h := newSender(t, "unixgram://"+path, socket.Options{})
-	mustHandle(t, h, record("first"))
+	peertest.Handle(t, h, peertest.Record("first"))
 	if err := h.HandleBatch(t.Context(), batchOf(1, "id", "second", strings.Repeat("x", 1<<20), "third")); err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +418,7 @@ func TestHandler_cutsWhatIsTooLongForADatagram(t *testing.T) {
 func TestHandler_datagramsReturnWhenThePeerDoes(t *testing.T) {
 	path := socketPath(t)
 	h := newSender(t, "unixgram://"+path, socket.Options{})
-	delivery(t, h.Handle(t.Context(), record("nobody there")))
+	delivery(t, h.Handle(t.Context(), peertest.Record("nobody there")))
 	r := &socket.Receiver{Handler: new(handlertest.Recorder)}
 	p, err := net.ListenPacket("unixgram", path)
 	if err != nil {
@@ -428,7 +429,7 @@ func TestHandler_datagramsReturnWhenThePeerDoes(t *testing.T) {
 	if err := h.HandleBatch(t.Context(), batchOf(1, "", "a", "b")); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the records", func() bool { return r.Stats().Written == 2 })
+	peertest.WaitFor(t, "the records", func() bool { return r.Stats().Written == 2 })
 	_ = r.Close()
 	<-done
 	_ = os.Remove(path)
@@ -446,12 +447,12 @@ func TestHandler_shutdown(t *testing.T) {
 		go func() {
 			var err error
 			for err == nil {
-				err = h.Handle(context.Background(), record(strings.Repeat("x", 1<<19)))
+				err = h.Handle(context.Background(), peertest.Record(strings.Repeat("x", 1<<19)))
 			}
 			done <- err
 		}()
 		c := p.next()
-		_ = c.SetReadDeadline(time.Now().Add(patience))
+		_ = c.SetReadDeadline(time.Now().Add(peertest.Patience))
 		if _, err := io.ReadFull(c, make([]byte, 10)); err != nil { // it is sending
 			t.Fatal(err)
 		}
@@ -470,7 +471,7 @@ func TestHandler_shutdown(t *testing.T) {
 		} else if !errors.Is(sent, socket.ErrClosed) {
 			t.Errorf("Handle returned %v", sent)
 		}
-		if err := h.Handle(t.Context(), record("late")); !errors.Is(err, socket.ErrClosed) {
+		if err := h.Handle(t.Context(), peertest.Record("late")); !errors.Is(err, socket.ErrClosed) {
 			t.Errorf("Handle returned %v after Shutdown", err)
 		}
 		if err := h.Shutdown(t.Context()); err != nil {
@@ -501,7 +502,7 @@ func TestHandler_shutdown(t *testing.T) {
 		s := serve(t, new(socket.Receiver))
 		h := newSender(t, "tcp://"+s.address, socket.Options{})
 		for range 100 {
-			mustHandle(t, h, record("m"))
+			peertest.Handle(t, h, peertest.Record("m"))
 		}
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
@@ -563,12 +564,12 @@ func TestHandler_allocatesNothing(t *testing.T) {
 	for _, framing := range []socket.Framing{socket.Length32, socket.LF, socket.Octet} {
 		p := newPeer(t)
 		h := newSender(t, p.target(), socket.Options{Framing: framing})
-		r := record("m", slog.String("s", "x"), slog.Int("i", 1), slog.Bool("b", true), slog.Duration("d", 1), slog.Float64("f", 1.5))
-		mustHandle(t, h, r)
+		r := peertest.Record("m", slog.String("s", "x"), slog.Int("i", 1), slog.Bool("b", true), slog.Duration("d", 1), slog.Float64("f", 1.5))
+		peertest.Handle(t, h, r)
 		c := p.next()
 		_ = c.SetDeadline(time.Time{})
 		go func() { _, _ = io.Copy(io.Discard, c) }()
-		if n := testing.AllocsPerRun(1000, func() { mustHandle(t, h, r) }); n > 0 {
+		if n := testing.AllocsPerRun(1000, func() { peertest.Handle(t, h, r) }); n > 0 {
 			t.Errorf("framing %d: Handle allocates %v times", framing, n)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
-
 	"time"
 	"unicode"
 	"unicode/utf8"

@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -16,8 +17,8 @@ func BenchmarkHandle(b *testing.B) {
 	}
 	defer l.Close()
 	h := newHandler(b, "tcp://"+l.Addr().String(), syslog.Options{})
-	r := newRecord("request served", slog.String("method", "GET"), slog.Int("status", 200), slog.Duration("took", 1500), slog.Bool("cached", false), slog.Float64("load", 0.75))
-	handle(b, h, r)
+	r := peertest.Record("request served", slog.String("method", "GET"), slog.Int("status", 200), slog.Duration("took", 1500), slog.Bool("cached", false), slog.Float64("load", 0.75))
+	peertest.Handle(b, h, r)
 	conn, err := l.Accept()
 	if err != nil {
 		b.Fatal(err)
@@ -26,6 +27,6 @@ func BenchmarkHandle(b *testing.B) {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	b.ReportAllocs()
 	for b.Loop() {
-		handle(b, h, r)
+		peertest.Handle(b, h, r)
 	}
 }

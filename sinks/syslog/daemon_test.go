@@ -3,7 +3,6 @@ package syslog_test
 import (
 	"bufio"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -18,19 +17,6 @@ import (
 
 	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
-)
-
-// deadline is how long a test waits for what has to come.
-const deadline = peertest.Patience
-
-// The aids of peertest by the names they have here.
-var (
-	until     = peertest.WaitFor
-	newYear   = peertest.Time
-	newRecord = peertest.Record
-	newBatch  = peertest.Batch
-	handle    = peertest.Handle
-	failure   = peertest.DeliveryError
 )
 
 // daemon reads messages as their framing divides them, and nothing else.
@@ -171,7 +157,7 @@ func (d *daemon) all() []string {
 // await returns the messages when there are n.
 func (d *daemon) await(t testing.TB, n int) []string {
 	t.Helper()
-	until(t, fmt.Sprintf("%d messages", n), func() bool { return len(d.all()) >= n })
+	peertest.WaitFor(t, fmt.Sprintf("%d messages", n), func() bool { return len(d.all()) >= n })
 	messages := d.all()
 	if len(messages) != n {
 		t.Fatalf("%d messages, want %d: %q", len(messages), n, messages)
@@ -192,12 +178,6 @@ func socketFile(t testing.TB) string {
 
 // loopback is made once, so that all that newHandler returns trust all daemons.
 var loopback = sync.OnceValues(peertest.Certificate)
-
-// loopbackCertificate returns the one for 127.0.0.1, and the pool that trusts it.
-func loopbackCertificate(testing.TB) (tls.Certificate, *x509.CertPool) {
-	server, client := loopback()
-	return server.Certificates[0], client.RootCAs
-}
 
 // newHandler returns a handler that is closed at the end of the test, and whose
 // failures do not keep it waiting.

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -27,24 +28,24 @@ func TestMessage_RFC5424(t *testing.T) {
 		change func(*syslog.Options)
 		want   string
 	}{
-		"no attributes":  {newRecord("m"), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - - m`},
-		"no message":     {newRecord(""), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - -`},
+		"no attributes":  {peertest.Record("m"), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - - m`},
+		"no message":     {peertest.Record(""), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - -`},
 		"no time":        {slog.Record{Message: "m"}, nil, `<14>1 - web1 shop 7 - - m`},
 		"a zone":         {slog.Record{Message: "m", Time: time.Date(2026, 1, 2, 3, 4, 5, 123456789, zone)}, nil, `<14>1 2026-01-02T03:04:05.123456-05:30 web1 shop 7 - - m`},
 		"a zone of Dada": {slog.Record{Message: "m", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 61))}, nil, `<14>1 2026-01-02T03:03:04.000000Z web1 shop 7 - - m`},
 		"the year 20000": {slog.Record{Message: "m", Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}, nil, `<14>1 - web1 shop 7 - - m`},
-		"special in SD":  {newRecord("m", slog.String("k", `a"b\c]d[e`)), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k="a\"b\\c\]d[e"] m`},
-		"special in MSG": {newRecord(`a"b\c]d <34>`), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - - a"b\c]d <34>`},
-		"UTF-8":          {newRecord("naïve ☃", slog.String("k", "☃")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"☃\"] \ufeffnaïve ☃"},
-		"invalid UTF-8":  {newRecord("a\xffb", slog.String("k", "\xc3")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"\ufffd\"] \ufeffa\ufffdb"},
-		"controls":       {newRecord("a\x00b\r\x1b[31m\x7f\tc\nd", slog.String("k", "\x00\n")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"#000\n\"] a#000b#015#033[31m#177\tc\nd"},
-		"names":          {newRecord("m", slog.Int(`a b="]☃`, 1), slog.Int("", 2), slog.Group("g", slog.Group("", slog.Int("x", 3)), slog.Group("none"))), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 a_b____="1" _="2" g.x="3"] m`},
-		"a long name":    {newRecord("m", slog.Group(strings.Repeat("g", 40), slog.Int("leaf", 1))), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 ggggggggggggggggggggggggggg.leaf="1"] m`},
-		"the head": {newRecord("m"), func(o *syslog.Options) {
+		"special in SD":  {peertest.Record("m", slog.String("k", `a"b\c]d[e`)), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k="a\"b\\c\]d[e"] m`},
+		"special in MSG": {peertest.Record(`a"b\c]d <34>`), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - - a"b\c]d <34>`},
+		"UTF-8":          {peertest.Record("naïve ☃", slog.String("k", "☃")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"☃\"] \ufeffnaïve ☃"},
+		"invalid UTF-8":  {peertest.Record("a\xffb", slog.String("k", "\xc3")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"\ufffd\"] \ufeffa\ufffdb"},
+		"controls":       {peertest.Record("a\x00b\r\x1b[31m\x7f\tc\nd", slog.String("k", "\x00\n")), nil, "<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 k=\"#000\n\"] a#000b#015#033[31m#177\tc\nd"},
+		"names":          {peertest.Record("m", slog.Int(`a b="]☃`, 1), slog.Int("", 2), slog.Group("g", slog.Group("", slog.Int("x", 3)), slog.Group("none"))), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 a_b____="1" _="2" g.x="3"] m`},
+		"a long name":    {peertest.Record("m", slog.Group(strings.Repeat("g", 40), slog.Int("leaf", 1))), nil, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 ggggggggggggggggggggggggggg.leaf="1"] m`},
+		"the head": {peertest.Record("m"), func(o *syslog.Options) {
 			*o = syslog.Options{Hostname: "a b\n", AppName: strings.Repeat("x", 50), ProcID: "é", MsgID: "ID", Facility: syslog.Local7}
 		}, `<190>1 2026-01-02T12:00:00.000000Z a_b_ ` + strings.Repeat("x", 48) + ` _ ID - m`},
-		"an SD-ID":        {newRecord("m", slog.Int("k", 1)), func(o *syslog.Options) { o.SDID = "shop@1.2" }, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [shop@1.2 k="1"] m`},
-		"RFC 3164 a host": {newRecord("m ☃\n<34>\x00", slog.String("k", "a b\n"), slog.Int("n", 1)), func(o *syslog.Options) { o.Format = syslog.RFC3164; o.AppName = "a:[b]" }, "<14>" + newYear.Local().Format(time.Stamp) + " web1 a__b_[7]: m ☃\n<34>#000 k=\"a b\\n\" n=1"},
+		"an SD-ID":        {peertest.Record("m", slog.Int("k", 1)), func(o *syslog.Options) { o.SDID = "shop@1.2" }, `<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [shop@1.2 k="1"] m`},
+		"RFC 3164 a host": {peertest.Record("m ☃\n<34>\x00", slog.String("k", "a b\n"), slog.Int("n", 1)), func(o *syslog.Options) { o.Format = syslog.RFC3164; o.AppName = "a:[b]" }, "<14>" + peertest.Time.Local().Format(time.Stamp) + " web1 a__b_[7]: m ☃\n<34>#000 k=\"a b\\n\" n=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := options()
@@ -74,7 +75,7 @@ func TestMessage_valuesAreThoseOfTextHandler(t *testing.T) {
 	opts := options()
 	for _, a := range []slog.Attr{
 		slog.String("k", "plain"), slog.Int("k", -7), slog.Uint64("k", math.MaxUint64), slog.Float64("k", 0.5), slog.Float64("k", math.NaN()),
-		slog.Bool("k", true), slog.Duration("k", 1500*time.Millisecond), slog.Time("k", newYear.Add(time.Millisecond)), slog.Any("k", nil), slog.Any("k", errors.New("failed")),
+		slog.Bool("k", true), slog.Duration("k", 1500*time.Millisecond), slog.Time("k", peertest.Time.Add(time.Millisecond)), slog.Any("k", nil), slog.Any("k", errors.New("failed")),
 		slog.Any("k", []int{1, 2}), slog.Any("k", map[string]int{"a": 1}), slog.Any("k", text("x")), slog.Any("k", []byte("bytes")),
 		slog.Any("k", struct{ A int }{1}), slog.Any("k", panicking{}), slog.Any("k", &slog.Source{File: "f.go", Line: 3}), slog.Any("k", text2{}),
 	} {
@@ -85,10 +86,10 @@ func TestMessage_valuesAreThoseOfTextHandler(t *testing.T) {
 			}
 			return a
 		}})
-		_ = h.Handle(context.Background(), newRecord("", a))
+		_ = h.Handle(context.Background(), peertest.Record("", a))
 		want := strings.TrimSuffix(strings.TrimPrefix(written.String(), "k="), "\n")
 		want = strings.Trim(want, `"`)
-		m := mustParse(t, syslog.Message(toUDP, &opts, newRecord("m", a)))
+		m := mustParse(t, syslog.Message(toUDP, &opts, peertest.Record("m", a)))
 		if len(m.params) != 1 || m.params[0] != (param{"k", want}) {
 			t.Errorf("%v is %q, want %q", a, m.params, want)
 		}
@@ -115,7 +116,7 @@ func TestMessage_levels(t *testing.T) {
 func TestMessage_lineFeedsAreEscapedWhereTheyEndMessages(t *testing.T) {
 	opts := options()
 	opts.Framing = syslog.LF
-	got := syslog.Message("tcp://127.0.0.1:514", &opts, newRecord("a\n<34>b", slog.String("k\n", "\n<34>")))
+	got := syslog.Message("tcp://127.0.0.1:514", &opts, peertest.Record("a\n<34>b", slog.String("k\n", "\n<34>")))
 	if strings.Contains(got, "\n") {
 		t.Errorf("the message is %q", got)
 	}
@@ -161,32 +162,32 @@ func TestMessage_isCutOnACharacterWithAMark(t *testing.T) {
 		full   float64 // how much of MaxBytes it should use at least
 		check  func(t *testing.T, m strict)
 	}{
-		"a long message": {newRecord(strings.Repeat("☃", 10_000), slog.Int("k", 1)), 0.8, func(t *testing.T, m strict) {
+		"a long message": {peertest.Record(strings.Repeat("☃", 10_000), slog.Int("k", 1)), 0.8, func(t *testing.T, m strict) {
 			if !strings.HasSuffix(m.message, "☃!truncated") || m.params[0] != (param{"k", "1"}) {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
 		}},
-		"a long value": {newRecord("the message", slog.Int("k", 1), slog.String("long", strings.Repeat(`☃`, 10_000))), 0.8, func(t *testing.T, m strict) {
+		"a long value": {peertest.Record("the message", slog.Int("k", 1), slog.String("long", strings.Repeat(`☃`, 10_000))), 0.8, func(t *testing.T, m strict) {
 			if m.message != "the message" || !strings.HasSuffix(m.params[1].value, "☃!truncated") {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
 		}},
-		"a value of nothing but escapes": {newRecord("the message", slog.String("long", strings.Repeat(`]`, 10_000))), 0.5, func(t *testing.T, m strict) {
+		"a value of nothing but escapes": {peertest.Record("the message", slog.String("long", strings.Repeat(`]`, 10_000))), 0.5, func(t *testing.T, m strict) {
 			if m.message != "the message" || !strings.HasSuffix(m.params[0].value, "]!truncated") {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
 		}},
-		"a message of nothing but controls": {newRecord(strings.Repeat("\x00", 100_000), many...), 0.5, func(t *testing.T, m strict) {
+		"a message of nothing but controls": {peertest.Record(strings.Repeat("\x00", 100_000), many...), 0.5, func(t *testing.T, m strict) {
 			if !strings.HasSuffix(m.message, "#000!truncated") {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
 		}},
-		"many attributes": {newRecord("the message", many...), 0.5, func(t *testing.T, m strict) {
+		"many attributes": {peertest.Record("the message", many...), 0.5, func(t *testing.T, m strict) {
 			if m.message != "the message" || m.params[0].name != "key0" {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
 		}},
-		"a large group": {newRecord("the message", slog.GroupAttrs("g", many...)), 0.5, func(t *testing.T, m strict) {
+		"a large group": {peertest.Record("the message", slog.GroupAttrs("g", many...)), 0.5, func(t *testing.T, m strict) {
 			if m.params[0].name != "g.key0" {
 				t.Errorf("it reads %.100q", fmt.Sprint(m))
 			}
@@ -221,9 +222,9 @@ func TestMessage_isCutOnACharacterWithAMark(t *testing.T) {
 	t.Run("what just fits is whole", func(t *testing.T) {
 		opts := options()
 		opts.MaxBytes = 1024
-		head := len(syslog.Message(toUDP, &opts, newRecord("x"))) - 1
+		head := len(syslog.Message(toUDP, &opts, peertest.Record("x"))) - 1
 		for extra := range 2 {
-			m := mustParse(t, syslog.Message(toUDP, &opts, newRecord(strings.Repeat("x", 1024-head+extra))))
+			m := mustParse(t, syslog.Message(toUDP, &opts, peertest.Record(strings.Repeat("x", 1024-head+extra))))
 			if isCut := strings.Contains(m.message, "!truncated"); isCut != (extra > 0) {
 				t.Errorf("%d bytes over: cut is %v", extra, isCut)
 			}
@@ -242,7 +243,7 @@ func FuzzMessage(f *testing.F) {
 		if lf {
 			opts.Framing = syslog.LF
 		}
-		r := slog.NewRecord(newYear, slog.Level(n%16), message, 0)
+		r := slog.NewRecord(peertest.Time, slog.Level(n%16), message, 0)
 		r.AddAttrs(slog.String(key, value), slog.Group(group, slog.Int64("n", n), slog.String(key, value)), slog.String("last", value))
 		got := syslog.Message("tcp://127.0.0.1:514", &opts, r)
 		if strings.ContainsAny(got, "\x00\r") || lf && strings.Contains(got, "\n") {

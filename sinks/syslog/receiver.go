@@ -31,10 +31,11 @@ import (
 // A message is read as
 //
 //   - RFC 5424: HOSTNAME, APP-NAME and PROCID are the attributes host, process and
-//     pid, or procid if it is no number; MSGID is msgid; each element of structured data is a group named after
-//     its SD-ID, with its parameters as strings. The parameters of the element
-//     slog@32473, in which a [Handler] has its attributes, are attributes again,
-//     those with dots in groups, and level and source what they were;
+//     pid, or procid if it is no number; MSGID is msgid; each element of structured
+//     data is a group named after its SD-ID, with its parameters as strings. The
+//     parameters of the element slog@32473, in which a [Handler] has its
+//     attributes, are attributes again, those with dots in groups, and level and
+//     source what they were;
 //   - RFC 3164, with or without a host: the tag is the attribute process, and pid.
 //     The time, which has neither year nor zone there, is taken as local and as
 //     the nearest to now;
@@ -125,9 +126,9 @@ func (r *Receiver) Serve(l net.Listener) error {
 
 // ServePacket reads messages from p, one per datagram, and closes p in the end.
 // A NUL or line feed at the end of a datagram is removed; an empty datagram is a
-// record without message. What the
-// system has no room for while the Handler is busy is lost. It blocks until
-// Shutdown or Close, and then returns [ErrClosed], or until p fails.
+// record without message. What the system has no room for while the Handler is
+// busy is lost. It blocks until Shutdown or Close, and then returns [ErrClosed],
+// or until p fails.
 func (r *Receiver) ServePacket(p net.PacketConn) error {
 	r.init()
 	stage.Require("syslog", r.Handler)

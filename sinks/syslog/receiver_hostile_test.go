@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -111,12 +112,12 @@ func TestReceiver_takesWhatIsLong(t *testing.T) {
 }
 
 func TestReceiver_overTLS(t *testing.T) {
-	cert, pool := loopbackCertificate(t)
+	serverTLS, clientTLS := loopback()
 	t.Run("refuses nobody who has said nothing", func(t *testing.T) {
-		s := receiveStream(t, &syslog.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+		s := receiveStream(t, &syslog.Receiver{TLS: serverTLS})
 		speak(t, "tcp", s.address)
 		_ = speak(t, "tcp", s.address).Close()
-		until(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
+		peertest.WaitFor(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -125,8 +126,8 @@ func TestReceiver_overTLS(t *testing.T) {
 		}
 	})
 	t.Run("reads in a Shutdown what has arrived", func(t *testing.T) {
-		s := receiveStream(t, &syslog.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+		s := receiveStream(t, &syslog.Receiver{TLS: serverTLS})
+		conn, err := tls.Dial("tcp", s.address, clientTLS)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +138,7 @@ func TestReceiver_overTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		until(t, "the connection", func() bool { return s.Stats().Open == 1 })
+		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -147,8 +148,8 @@ func TestReceiver_overTLS(t *testing.T) {
 	})
 	t.Run("loses nothing of who reads nothing", func(t *testing.T) {
 		h := newBusy()
-		s := receiveStream(t, &syslog.Receiver{Handler: h, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+		s := receiveStream(t, &syslog.Receiver{Handler: h, TLS: serverTLS})
+		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: clientTLS.RootCAs, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,13 +158,13 @@ func TestReceiver_overTLS(t *testing.T) {
 			if _, err := io.WriteString(conn, countOctets("<14>a")); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the first record", func() bool { return h.in.Load() == 1 })
+			peertest.WaitFor(t, "the first record", func() bool { return h.in.Load() == 1 })
 		}
 		if err := conn.NetConn().Close(); err != nil {
 			t.Fatal(err)
 		}
 		close(h.freed)
-		until(t, "the end of the connection", func() bool { return s.Stats().Open == 0 })
+		peertest.WaitFor(t, "the end of the connection", func() bool { return s.Stats().Open == 0 })
 		if got := s.Stats(); got.Written != n || got.Received != n {
 			t.Errorf("the counts are %+v, want %d written", got, n)
 		}

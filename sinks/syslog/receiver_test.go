@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/handlertest"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -74,7 +74,7 @@ func (s *receiving) run(t testing.TB, serve func() error) {
 	ended := make(chan error, 1)
 	go func() { ended <- serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		ctx, cancel := context.WithTimeout(context.Background(), peertest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -102,7 +102,7 @@ func (s *receiving) reported() []error {
 // await waits for n records and refusals, and returns the messages so far.
 func (s *receiving) await(t testing.TB, n int) []string {
 	t.Helper()
-	until(t, fmt.Sprintf("%d records", n), func() bool { return s.Stats().Received >= uint64(n) })
+	peertest.WaitFor(t, fmt.Sprintf("%d records", n), func() bool { return s.Stats().Received >= uint64(n) })
 	var messages []string
 	for _, item := range s.records.Items() {
 		messages = append(messages, item.Record.Message)
@@ -118,7 +118,7 @@ type speaker struct {
 
 func speak(t testing.TB, network, address string) speaker {
 	t.Helper()
-	conn, err := net.DialTimeout(network, address, deadline)
+	conn, err := net.DialTimeout(network, address, peertest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func (s speaker) say(text string) {
 
 // isHungUp waits until the other end closes the connection.
 func (s speaker) isHungUp() bool {
-	_ = s.SetReadDeadline(time.Now().Add(deadline))
+	_ = s.SetReadDeadline(time.Now().Add(peertest.Patience))
 	_, err := s.Read(make([]byte, 1))
 	var timeout net.Error
 	return err != nil && !(errors.As(err, &timeout) && timeout.Timeout())
@@ -255,7 +255,7 @@ func TestReceiver_refusesWhatHasNoEnd(t *testing.T) {
 			if !c.isHungUp() {
 				t.Error("the connection stays open")
 			}
-			until(t, "the refusal", func() bool { return s.Stats().Refused[test.reason] == 1 && len(s.reported()) == 1 })
+			peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused[test.reason] == 1 && len(s.reported()) == 1 })
 			var refusal *syslog.Refusal
 			if err := s.reported()[0]; !errors.As(err, &refusal) || refusal.Reason != test.reason || refusal.Peer != c.LocalAddr().String() {
 				t.Errorf("reported %v", err)
@@ -273,7 +273,7 @@ func TestReceiver_noticesWhatBreaksOff(t *testing.T) {
 		c := speak(t, "tcp", s.address)
 		c.say("12 <14>abc")
 		_ = c.Close()
-		until(t, "the refusal", func() bool { return s.Stats().Refused["cut-short"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["cut-short"] == 1 })
 	})
 	t.Run("a connection that is reset", func(t *testing.T) {
 		s := receiveStream(t, new(syslog.Receiver))
@@ -282,7 +282,7 @@ func TestReceiver_noticesWhatBreaksOff(t *testing.T) {
 		s.await(t, 1)
 		_ = c.Conn.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
-		until(t, "the refusal", func() bool { return s.Stats().Refused["connection-lost"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["connection-lost"] == 1 })
 	})
 }
 
@@ -296,7 +296,7 @@ func TestReceiver_keepsItsLimits(t *testing.T) {
 		if !speak(t, "tcp", s.address).isHungUp() {
 			t.Error("the third connection stays open")
 		}
-		until(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
+		peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["too-many-connections"] == 1 })
 		if got := s.Stats(); got.Connections != 2 || got.Open != 2 {
 			t.Errorf("the counts are %+v", got)
 		}
@@ -320,7 +320,7 @@ func TestReceiver_keepsItsLimits(t *testing.T) {
 			if !c.isHungUp() {
 				t.Error("the connection stays open")
 			}
-			until(t, "the refusal", func() bool { return s.Stats().Refused["frame-timeout"] == 1 })
+			peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["frame-timeout"] == 1 })
 		})
 	}
 }
@@ -336,10 +336,7 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 		[]byte("<14>x\n" + strings.Repeat("x", 1000<<10)),                       // a line without end
 		[]byte(countOctets("<14>1 - - - - - [a" + strings.Repeat(` b=""`, 200<<10) + "]")),
 	}
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	base, highest := m.HeapInuse, uint64(0)
+	heap := peertest.NewHeap()
 	done := make(chan struct{}, hostile)
 	for i := range hostile {
 		c := speak(t, "tcp", s.address)
@@ -353,23 +350,20 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 	}
 	_ = speak(t, "tcp", s.address).isHungUp() // one too many
 	for left := hostile; left > 0; {
-		runtime.ReadMemStats(&m)
-		highest = max(highest, m.HeapInuse)
+		heap.Measure()
 		select {
 		case <-done:
 			left--
 		case <-time.After(time.Millisecond):
 		}
 	}
-	if highest > base+limit {
-		t.Errorf("%d MiB more than before, want at most %d", (highest-base)>>20, limit>>20)
-	}
+	heap.AtMost(t, limit)
 }
 
 func TestReceiver_talksTLS(t *testing.T) {
-	cert, pool := loopbackCertificate(t)
-	s := receiveStream(t, &syslog.Receiver{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, FrameTimeout: time.Second})
-	conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+	serverTLS, clientTLS := loopback()
+	s := receiveStream(t, &syslog.Receiver{TLS: serverTLS, FrameTimeout: time.Second})
+	conn, err := tls.Dial("tcp", s.address, clientTLS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +371,7 @@ func TestReceiver_talksTLS(t *testing.T) {
 	speaker{conn, t}.say(countOctets("<14>a"))
 	s.await(t, 1)
 
-	lines, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: pool})
+	lines, err := tls.Dial("tcp", s.address, clientTLS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +384,7 @@ func TestReceiver_talksTLS(t *testing.T) {
 	}
 
 	speak(t, "tcp", s.address).say("<14>plain text\n")
-	until(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
+	peertest.WaitFor(t, "the refusal", func() bool { return s.Stats().Refused["bad-tls"] == 1 })
 }
 
 func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
@@ -406,7 +400,7 @@ func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
 	}}
 	s := receiveStream(t, &syslog.Receiver{Handler: rec})
 	speak(t, "tcp", s.address).say(countOctets("<14>error", "<14>panic", "<15>debug", "<14>fine"))
-	until(t, "all", func() bool { return s.Stats().Written == 1 })
+	peertest.WaitFor(t, "all", func() bool { return s.Stats().Written == 1 })
 	if got := s.Stats(); got.Dropped != 2 || got.Ignored != 1 || got.Received != 3 {
 		t.Errorf("the counts are %+v", got)
 	}
@@ -486,8 +480,8 @@ func TestReceiver_shutdown(t *testing.T) {
 				}
 			}
 		}()
-		until(t, "records", func() bool { return s.Stats().Received > 0 })
-		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		peertest.WaitFor(t, "records", func() bool { return s.Stats().Received > 0 })
+		ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -555,7 +549,7 @@ func TestReceiver_returnsTheErrorOfItsListener(t *testing.T) {
 
 // Whatever a record holds, it arrives as one, by every way.
 func TestReceiver_takesWhatAHandlerSends(t *testing.T) {
-	cert, pool := loopbackCertificate(t)
+	serverTLS, clientTLS := loopback()
 	messages := []string{"plain", "two\nlines\n<34>forged", "a NUL \x00 within", `<34>1 - - - - - [a b="c"]`, `quotes " and ] brackets [ and \`, "naïve ☃", "3 <1>", "\n"}
 	for _, scheme := range []string{"udp", "unixgram", "tcp", "tls", "unix", "tcp in lines"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -580,8 +574,8 @@ func TestReceiver_takesWhatAHandlerSends(t *testing.T) {
 				s.run(t, func() error { return r.Serve(l) })
 				to = "unix://" + path
 			case "tls":
-				r.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-				opts.TLS = &tls.Config{RootCAs: pool}
+				r.TLS = serverTLS
+				opts.TLS = clientTLS
 				s = receiveStream(t, r)
 				to = "tls://" + s.address
 			default:
@@ -593,7 +587,7 @@ func TestReceiver_takesWhatAHandlerSends(t *testing.T) {
 			}
 			h := newHandler(t, to, opts)
 			for i, m := range messages {
-				handle(t, h, newRecord(m, slog.String("value", m), slog.Int("n", i)))
+				peertest.Handle(t, h, peertest.Record(m, slog.String("value", m), slog.Int("n", i)))
 				if scheme == "udp" {
 					s.await(t, i+1) // none is lost on the way
 				}

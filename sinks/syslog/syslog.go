@@ -45,13 +45,13 @@
 //
 //	<14>1 2026-01-02T12:00:00.000000Z web1 shop 7 - [slog@32473 request.id="k3f9" took="1.5s"] slow query
 //
-// Values are what slog.TextHandler prints, times with all their digits. In names, what is not allowed there
-// becomes an underscore, and of a name with more than 32 bytes the last 32 are
-// kept. Control characters become # and three octal digits, as rsyslogd writes
-// them, but for tabs and, unless a line feed ends the message, line feeds.
-// Invalid UTF-8 becomes U+FFFD. A message that is not ASCII begins with the byte
-// order mark, as the RFC asks. With [RFC3164], attributes follow the message, as
-// slog.TextHandler would print them.
+// Values are what slog.TextHandler prints, times with all their digits. In
+// names, what is not allowed there becomes an underscore, and of a name with more
+// than 32 bytes the last 32 are kept. Control characters become # and three octal
+// digits, as rsyslogd writes them, but for tabs and, unless a line feed ends the
+// message, line feeds. Invalid UTF-8 becomes U+FFFD. A message that is not ASCII
+// begins with the byte order mark, as the RFC asks. With [RFC3164], attributes
+// follow the message, as slog.TextHandler would print them.
 //
 // Levels become severities: from Error+4 on critical (2), from Error error (3),
 // from Warn warning (4), from Info+2 notice (5), from Info informational (6),

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
@@ -38,8 +39,8 @@ func TestHandler_sendsOverEveryTransport(t *testing.T) {
 			d := newDaemon(t, test.scheme, "", test.opts.Framing)
 			h := newHandler(t, d.target, test.opts)
 			nasty := "a\n<34>1 - - - - - - forged\x00\n☃"
-			handle(t, h, newRecord(nasty, slog.String("k", nasty+`"]`)))
-			if err := h.HandleBatch(t.Context(), newBatch(1, "second", "third")); err != nil {
+			peertest.Handle(t, h, peertest.Record(nasty, slog.String("k", nasty+`"]`)))
+			if err := h.HandleBatch(t.Context(), peertest.Batch(1, "second", "third")); err != nil {
 				t.Fatal(err)
 			}
 			got := d.await(t, 3)
@@ -65,15 +66,15 @@ func TestHandler_local(t *testing.T) {
 			path := socketFile(t)
 			defer syslog.SetLocalPaths(nobody, path)()
 			h := newHandler(t, syslog.Local, syslog.Options{})
-			if err := h.Handle(t.Context(), newRecord("m")); !errors.Is(failure(t, err), os.ErrNotExist) || !strings.Contains(err.Error(), "no daemon on this machine") {
+			if err := h.Handle(t.Context(), peertest.Record("m")); !errors.Is(peertest.DeliveryError(t, err), os.ErrNotExist) || !strings.Contains(err.Error(), "no daemon on this machine") {
 				t.Errorf("the error is %v", err)
 			}
 			d := newDaemon(t, scheme, path, syslog.LF)
-			if err := h.HandleBatch(t.Context(), newBatch(2, "m")); err != nil {
+			if err := h.HandleBatch(t.Context(), peertest.Batch(2, "m")); err != nil {
 				t.Fatal(err)
 			}
 			// The form of syslog(3), which has no host name.
-			if want := "<14>" + newYear.Local().Format(time.Stamp) + " shop[7]: m"; d.await(t, 1)[0] != want {
+			if want := "<14>" + peertest.Time.Local().Format(time.Stamp) + " shop[7]: m"; d.await(t, 1)[0] != want {
 				t.Errorf("the message is %q, want %q", d.all(), want)
 			}
 		})
@@ -83,7 +84,7 @@ func TestHandler_local(t *testing.T) {
 func TestHandler_zeroOptionsAreTheDefault(t *testing.T) {
 	var got [2]string
 	for i, opts := range []*syslog.Options{nil, {}} {
-		got[i] = syslog.Message("udp://127.0.0.1:514", opts, newRecord("m", slog.Int("k", 1)))
+		got[i] = syslog.Message("udp://127.0.0.1:514", opts, peertest.Record("m", slog.Int("k", 1)))
 		if c := syslog.Check("tcp://127.0.0.1:514", opts); c != nil {
 			t.Error(c)
 		}
@@ -106,7 +107,7 @@ func TestCheck(t *testing.T) {
 		want   string
 	}{
 		{"tcp://127.0.0.1", syslog.Options{}, "want tcp://HOST:PORT"},
-		{"http://127.0.0.1:1", syslog.Options{}, "want udp://, tcp://, tls://"},
+		{"http://127.0.0.1:1", syslog.Options{}, "want tcp://HOST:PORT, tls://, udp://"},
 		{"udp://user:secret@127.0.0.1:1", syslog.Options{}, "want nothing but an address"},
 		{"udp://127.0.0.1:1?token=secret", syslog.Options{}, "want nothing but an address"},
 		{"udp://user:secret@127.0.0.1:%%%", syslog.Options{}, "not a URL"},
@@ -164,22 +165,22 @@ func TestHandler_saysWhenToComeBack(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	h := newHandler(t, "tcp://"+address, syslog.Options{Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}})
-	first := failure(t, h.Handle(t.Context(), newRecord("first")))
+	first := peertest.DeliveryError(t, h.Handle(t.Context(), peertest.Record("first")))
 	if first.After < 45*time.Minute || first.Accepted != 0 || first.Permanent {
 		t.Errorf("the error is %+v", first)
 	}
 	d := newDaemon(t, "tcp", address, syslog.Octet)
-	if second := failure(t, h.Handle(t.Context(), newRecord("second"))); second.After <= 0 || second.After > first.After {
+	if second := peertest.DeliveryError(t, h.Handle(t.Context(), peertest.Record("second"))); second.After <= 0 || second.After > first.After {
 		t.Errorf("the second error is %+v, want the rest of %v", second, first.After)
 	}
 	if d.connections() != 0 {
 		t.Error("the handler has connected")
 	}
 	// Whoever counts attempts has waited.
-	if err := h.HandleBatch(t.Context(), newBatch(1, "third", "fourth")); err != nil {
+	if err := h.HandleBatch(t.Context(), peertest.Batch(1, "third", "fourth")); err != nil {
 		t.Fatal(err)
 	}
-	handle(t, h, newRecord("fifth"))
+	peertest.Handle(t, h, peertest.Record("fifth"))
 	d.await(t, 3)
 	if a := h.Account(); a.Delivered != 3 || a.Dropped["failed"] != 2 || a.Accepted != 5 {
 		t.Errorf("the account is %+v", a)
@@ -191,14 +192,14 @@ func TestHandler_noticesAPeerThatRestarts(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			d := newDaemon(t, scheme, "", syslog.Octet)
 			h := newHandler(t, d.target, syslog.Options{Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}})
-			handle(t, h, newRecord("first"))
+			peertest.Handle(t, h, peertest.Record("first"))
 			d.await(t, 1)
-			until(t, "the handler watches", func() bool { return strings.Contains(stacks(), "(*link).watch") })
+			peertest.WaitFor(t, "the handler watches", func() bool { return strings.Contains(stacks(), "(*link).watch") })
 			d.hangUp()
 			// The handler learns of it by itself, and the next record goes to the
 			// next connection and not into the void.
-			until(t, "the handler notices", func() bool { return !strings.Contains(stacks(), "(*link).watch") })
-			handle(t, h, newRecord("second"))
+			peertest.WaitFor(t, "the handler notices", func() bool { return !strings.Contains(stacks(), "(*link).watch") })
+			peertest.Handle(t, h, peertest.Record("second"))
 			d.await(t, 2)
 		})
 	}
@@ -206,15 +207,15 @@ func TestHandler_noticesAPeerThatRestarts(t *testing.T) {
 		path := socketFile(t)
 		d := newDaemon(t, "unixgram", path, 0)
 		h := newHandler(t, d.target, syslog.Options{})
-		handle(t, h, newRecord("first"))
+		peertest.Handle(t, h, peertest.Record("first"))
 		d.await(t, 1)
 		d.stop()
 		_ = os.Remove(path)
-		if e := failure(t, h.HandleBatch(t.Context(), newBatch(1, "second"))); e.Accepted != 0 {
+		if e := peertest.DeliveryError(t, h.HandleBatch(t.Context(), peertest.Batch(1, "second"))); e.Accepted != 0 {
 			t.Errorf("the error is %+v", e)
 		}
 		again := newDaemon(t, "unixgram", path, 0)
-		if err := h.HandleBatch(t.Context(), newBatch(2, "second")); err != nil {
+		if err := h.HandleBatch(t.Context(), peertest.Batch(2, "second")); err != nil {
 			t.Fatal(err)
 		}
 		again.await(t, 1)
@@ -247,11 +248,11 @@ func TestHandler_hasADeadlineOnEveryWrite(t *testing.T) {
 			}
 			var err error
 			for range 10_000 {
-				if err = h.Handle(t.Context(), newRecord(strings.Repeat("x", size))); err != nil {
+				if err = h.Handle(t.Context(), peertest.Record(strings.Repeat("x", size))); err != nil {
 					break
 				}
 			}
-			if e := failure(t, err); e.After < 45*time.Minute || !errors.Is(err, os.ErrDeadlineExceeded) {
+			if e := peertest.DeliveryError(t, err); e.After < 45*time.Minute || !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the error is %+v", e)
 			}
 		})
@@ -263,7 +264,7 @@ func TestHandler_hasADeadlineOnEveryWrite(t *testing.T) {
 		}
 		defer l.Close()
 		h := newHandler(t, "tls://"+l.Addr().String(), syslog.Options{DialTimeout: 50 * time.Millisecond})
-		if e := failure(t, h.Handle(t.Context(), newRecord("m"))); !errors.Is(e, context.DeadlineExceeded) {
+		if e := peertest.DeliveryError(t, h.Handle(t.Context(), peertest.Record("m"))); !errors.Is(e, context.DeadlineExceeded) {
 			t.Errorf("the error is %+v", e)
 		}
 	})
@@ -277,7 +278,7 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 	defer l.Close()
 	h := newHandler(t, "tcp://"+l.Addr().String(), syslog.Options{WriteTimeout: 50 * time.Millisecond, MaxBytes: 1 << 20})
 	messages := slices.Repeat([]string{strings.Repeat("x", 100_000)}, 200) // 20 MB, more than the system takes
-	e := failure(t, h.HandleBatch(t.Context(), newBatch(1, messages...)))
+	e := peertest.DeliveryError(t, h.HandleBatch(t.Context(), peertest.Batch(1, messages...)))
 	if e.Accepted == 0 || e.Accepted == len(messages) {
 		t.Fatalf("the error is %+v", e)
 	}
@@ -289,7 +290,7 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(deadline))
+	_ = conn.SetReadDeadline(time.Now().Add(peertest.Patience))
 	r := bufio.NewReader(conn)
 	n := 0
 	for {
@@ -314,7 +315,7 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 func TestHandler_skipsADatagramThatTheSystemDoesNotTake(t *testing.T) {
 	d := newDaemon(t, "unixgram", "", 0)
 	h := newHandler(t, d.target, syslog.Options{MaxBytes: 16 << 20})
-	if err := h.HandleBatch(t.Context(), newBatch(1, "first", strings.Repeat("x", 8<<20), "third")); err != nil {
+	if err := h.HandleBatch(t.Context(), peertest.Batch(1, "first", strings.Repeat("x", 8<<20), "third")); err != nil {
 		t.Fatal(err)
 	}
 	d.await(t, 2)
@@ -325,7 +326,7 @@ func TestHandler_skipsADatagramThatTheSystemDoesNotTake(t *testing.T) {
 	// By UDP, there is no such message.
 	u := newDaemon(t, "udp", "", 0)
 	h = newHandler(t, u.target, syslog.Options{MaxBytes: 16 << 20})
-	handle(t, h, newRecord(strings.Repeat("x", 8<<20)))
+	peertest.Handle(t, h, peertest.Record(strings.Repeat("x", 8<<20)))
 	if m := mustParse(t, u.await(t, 1)[0]); !strings.HasSuffix(m.message, "x!truncated") {
 		t.Errorf("the message ends with %q", m.message[len(m.message)-20:])
 	}
@@ -341,7 +342,7 @@ func TestHandler_derivedHandlersShareTheConnection(t *testing.T) {
 	if !reflect.DeepEqual(m.params, []param{{"a", "1"}, {"g.b", "2"}}) || m.severity != 4 {
 		t.Errorf("the message is %+v", m)
 	}
-	handle(t, h, newRecord("m"))
+	peertest.Handle(t, h, peertest.Record("m"))
 	d.await(t, 2)
 	if d.connections() != 1 {
 		t.Errorf("there are %d connections", d.connections())
@@ -360,7 +361,7 @@ func TestHandler_shutdown(t *testing.T) {
 		go func() {
 			var err error
 			for err == nil {
-				err = h.Handle(context.Background(), newRecord(strings.Repeat("x", 1<<19)))
+				err = h.Handle(context.Background(), peertest.Record(strings.Repeat("x", 1<<19)))
 			}
 			done <- err
 		}()
@@ -376,14 +377,14 @@ func TestHandler_shutdown(t *testing.T) {
 		defer cancel()
 		err = h.Shutdown(ctx)
 		if sent := <-done; err != nil {
-			failure(t, sent)
+			peertest.DeliveryError(t, sent)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Shutdown returned %v", err)
 			}
 		} else if !errors.Is(sent, syslog.ErrClosed) {
 			t.Errorf("Handle returned %v", sent)
 		}
-		if err := h.Handle(t.Context(), newRecord("late")); !errors.Is(err, syslog.ErrClosed) {
+		if err := h.Handle(t.Context(), peertest.Record("late")); !errors.Is(err, syslog.ErrClosed) {
 			t.Errorf("Handle returned %v after Shutdown", err)
 		}
 		if err := errors.Join(h.Shutdown(t.Context()), h.Close()); err != nil {
@@ -402,14 +403,14 @@ func TestHandler_shutdown(t *testing.T) {
 		h := newHandler(t, "tls://"+l.Addr().String(), syslog.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- h.HandleBatch(ctx, newBatch(1, "m")) }()
+		go func() { done <- h.HandleBatch(ctx, peertest.Batch(1, "m")) }()
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		cancel()
-		if err := <-done; !errors.Is(failure(t, err), context.Canceled) {
+		if err := <-done; !errors.Is(peertest.DeliveryError(t, err), context.Canceled) {
 			t.Errorf("HandleBatch returned %v", err)
 		}
 	})
@@ -457,15 +458,15 @@ func TestHandler_allocatesNothing(t *testing.T) {
 		}
 		defer l.Close()
 		h := newHandler(t, "tcp://"+l.Addr().String(), opts)
-		r := newRecord("m", slog.String("s", "x"), slog.Int("i", 1), slog.Bool("b", true), slog.Duration("d", 1500), slog.Float64("f", 1.5))
-		handle(t, h, r)
+		r := peertest.Record("m", slog.String("s", "x"), slog.Int("i", 1), slog.Bool("b", true), slog.Duration("d", 1500), slog.Float64("f", 1.5))
+		peertest.Handle(t, h, r)
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
-		if n := testing.AllocsPerRun(1000, func() { handle(t, h, r) }); n > 0 {
+		if n := testing.AllocsPerRun(1000, func() { peertest.Handle(t, h, r) }); n > 0 {
 			t.Errorf("Handle allocates %v times", n)
 		}
 	}
