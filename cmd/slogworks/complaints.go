@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/slogworks/slogworks/internal/intake"
@@ -57,6 +60,18 @@ func (c *complaints) tell(err error) {
 		text = "refused " + peer + reason + detail
 	}
 	fmt.Fprintf(c.w, "%s: %s\n", c.name, oneLine(text))
+}
+
+// tellOrEnd returns tell for the errors of a command that writes records to
+// stdout. When nobody reads that any more, fail is called with a fatalError.
+func (c *complaints) tellOrEnd(fail func(error)) func(error) {
+	return func(err error) {
+		c.tell(err)
+		var failed *fs.PathError
+		if errors.As(err, &failed) && failed.Path == os.Stdout.Name() && errors.Is(failed, syscall.EPIPE) {
+			fail(&fatalError{errors.New("nobody reads stdout any more")})
+		}
+	}
 }
 
 func (c *complaints) endSecond() {

@@ -107,9 +107,20 @@ func envFlag(flags *flagSet, to *[]string) {
 	listFlag(flags, to, "env", "let the document read the variable `NAME` of the environment, besides SLOGWORKS_...; may be repeated")
 }
 
+// readBeginning reads more of a file than a document may have, and not all of one
+// that has no end.
+func readBeginning(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, 2<<20))
+}
+
 // readDocument reads a document. Each line of its errors begins with the file.
 func readDocument(file string, env []string) (*config.Document, error) {
-	data, err := os.ReadFile(file)
+	data, err := readBeginning(file)
 	if err != nil {
 		var failed *fs.PathError
 		if errors.As(err, &failed) {

@@ -40,7 +40,8 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		address = text
 		return checkLoopback(text)
 	})
-	dir := flags.String("dir", "", "append to demo.log in the `DIRECTORY`, which is made if missing (default: a new temporary one)")
+	var dir string
+	textFlag(flags, &dir, "dir", "append to demo.log in the `DIRECTORY`, which is made if missing (default: a new temporary one)")
 	if err := flags.parse(args, stdout); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	place, err := makeDir(*dir)
+	place, err := makeDir(dir)
 	if err != nil {
 		return fmt.Errorf("%w; --dir names another directory", err)
 	}
@@ -77,7 +78,7 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p := newPage(pipeline.hub, pageListener, nil, func(error) {}) // it is about what browsers do
 	p.serve(fail)
 	err = demoShop(ctx, listener, p, pipeline, lasts, stdout)
-	err = errors.Join(listenerErrorIn(ctx), err, pipeline.finish(stdout))
+	err = errors.Join(fatalErrorIn(ctx), err, pipeline.finish(stdout))
 	drain, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	p.shutdown(drain)

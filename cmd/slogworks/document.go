@@ -34,7 +34,7 @@ type documentFlags struct {
 
 func (o *documentFlags) add(flags *flagSet) {
 	o.watch = 5 * time.Second
-	flags.StringVar(&o.config, "config", "", "the document that describes the pipeline, a `FILE`; see slogworks config -h")
+	textFlag(flags, &o.config, "config", "the document that describes the pipeline, a `FILE`; see slogworks config -h")
 	envFlag(flags, &o.env)
 	durationFlag(flags, &o.watch, "watch", "look for changes of the document as often as the `DURATION` says; at SIGHUP it is read at once (default 5s)")
 	flags.Func("admin", "show and change the document and the levels over HTTP at `HOST:PORT`; other machines need the token and TLS, or --allow-remote and the token (default: off)", func(text string) error {
@@ -121,7 +121,7 @@ func (d *document) serve(l net.Listener, o *documentFlags, access *accessFlags, 
 	go func() {
 		defer close(d.served)
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
-			fail(&listenerError{err})
+			fail(&fatalError{err})
 		}
 	}()
 	fmt.Fprintf(d.stderr, "%s: listening %s://%s\n", d.name, scheme, l.Addr())
@@ -130,10 +130,10 @@ func (d *document) serve(l net.Listener, o *documentFlags, access *accessFlags, 
 // namesOf returns by what names people ask for an address, without the port.
 func namesOf(address string) []string {
 	host, _, _ := net.SplitHostPort(address) // as checkAddress has made sure
-	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+	if !isEveryAddress(host) {
 		return []string{host}
 	}
-	var names []string // it is every address of this machine
+	var names []string
 	if name, err := os.Hostname(); err == nil {
 		names = append(names, name)
 	}
@@ -195,8 +195,9 @@ func (d *document) end(complaints *complaints, total tally, err error) error {
 	}
 	complaints.stop()
 	d.losses.tell(d.stderr, d.name)
-	// A record that was lost in two handlers is one record.
-	total.dropped += min(d.losses.total(), total.written())
+	// What a sink has still not given back was not delivered. A record that was
+	// lost in two handlers is one record.
+	total.dropped += min(d.losses.total()+d.waiting(), total.written())
 	return sumUp(d.stderr, d.name, total, err)
 }
 

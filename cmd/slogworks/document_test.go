@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // documentIn writes a document and returns its path.
@@ -203,6 +204,26 @@ root: {to: [away]}
 	if code != 3 || !strings.HasSuffix(stderr, " received=1 written=0 refused=0 objects=0 dropped=1 connections=0\n") || !strings.Contains(stderr, "a record was lost") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
+}
+
+func TestPipe_endsWhileARecordIsNotTaken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lines")
+	write(t, file, "line\n")
+	leavesNoGoroutine(t)
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		p := &pipe{document: &document{report: func(err error) { told = append(told, err.Error()) }}, handling: make(chan struct{}, 1)}
+		p.handling <- struct{}{} // for ever
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.copy(ctx, file); err != nil || len(told) != 1 {
+			t.Errorf("%v, told %q", err, told)
+		}
+		if got := p.total(); got.received != 1 || got.dropped != 1 {
+			t.Errorf("the counts are %v", got)
+		}
+		<-p.handling
+	})
 }
 
 // nobodyListens returns an address where a connection is refused.
@@ -463,6 +484,15 @@ func TestConfig_checkSaysEveryMistake(t *testing.T) {
 	}
 	if code, _, stderr := runArgs(t, "config", "check", good); code != 1 || !strings.Contains(stderr, "PASS") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+func TestConfig_checkReadsNothingWithoutEnd(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip(err)
+	}
+	if code, _, stderr := runArgs(t, "config", "check", "/dev/zero"); code != 1 || !strings.HasPrefix(stderr, "/dev/zero:") || len(stderr) > 1000 {
+		t.Errorf("exit %d, stderr %.1000q", code, stderr)
 	}
 }
 

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/slogworks/slogworks/internal/guard"
 )
 
 // scheme is a kind of endpoint.
@@ -66,12 +70,14 @@ func (e endpoint) isLocal() bool { return e.isSocketFile() || isLocalAddress(e.a
 // isLocalAddress reports whether only this machine can reach HOST:PORT.
 func isLocalAddress(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	return err == nil && isLocalHost(host)
+	return err == nil && guard.IsLoopback(host)
 }
 
-func isLocalHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+// isEveryAddress reports whether to listen at HOST is to listen at every address
+// of this machine.
+func isEveryAddress(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 // parseEndpoint reads tcp://127.0.0.1:9020, unix:///run/log.sock and the like.
@@ -80,6 +86,9 @@ func parseEndpoint(text string) (endpoint, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" {
 		return endpoint{}, errors.New("not a URL " + example)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return endpoint{}, errors.New("USER@, ?QUERY and #FRAGMENT mean nothing there; for a token there is --token-file")
 	}
 	i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == u.Scheme })
 	if i < 0 {
@@ -123,7 +132,7 @@ func checkLoopback(address string) error {
 		return err
 	}
 	host, _, _ := net.SplitHostPort(address) // checkAddress has seen to that
-	if !isLocalHost(host) {
+	if !guard.IsLoopback(host) {
 		return fmt.Errorf("host %q is not this machine alone; use 127.0.0.1, [::1] or localhost", host)
 	}
 	return nil
@@ -148,10 +157,28 @@ func (e endpoint) listen() (l listener, err error) {
 		if l.stream, err = net.Listen(e.network, e.address); err == nil {
 			l.address = l.stream.Addr().String()
 		}
-	} else if l.packets, err = net.ListenPacket(e.network, e.address); err == nil {
-		l.address = l.packets.LocalAddr().String()
+		return l, err
 	}
-	return l, err
+	if l.packets, err = net.ListenPacket(e.network, e.address); err != nil {
+		return l, err
+	}
+	l.address = l.packets.LocalAddr().String()
+	if unix, ok := l.packets.(*net.UnixConn); ok {
+		l.packets = &packetSocket{UnixConn: unix, path: e.address}
+	}
+	return l, nil
+}
+
+// packetSocket removes its file when it is closed, as a net.UnixListener does.
+type packetSocket struct {
+	*net.UnixConn
+	path string
+	once sync.Once // another may be there later
+}
+
+func (s *packetSocket) Close() error {
+	s.once.Do(func() { _ = os.Remove(s.path) }) // who starts next would do it
+	return s.UnixConn.Close()
 }
 
 func (l listener) close() {
@@ -176,9 +203,16 @@ func removeStale(path, network string) error {
 	if info.Mode()&fs.ModeSocket == 0 {
 		return fmt.Errorf("%s is there and is no socket", path)
 	}
-	if conn, err := net.Dial(network, path); err == nil {
+	conn, err := net.Dial(network, path)
+	switch {
+	case err == nil:
 		conn.Close()
-		return fmt.Errorf("%s is in use", path)
+	case errors.Is(err, fs.ErrNotExist): // it has just ended
+		return nil
+	case errors.Is(err, syscall.ECONNREFUSED), runtime.GOOS == "windows": // which has a number of its own for it
+		return os.Remove(path)
 	}
-	return os.Remove(path)
+	// Any other error is about one that is alive: of another kind, or full, or
+	// not for this user.
+	return fmt.Errorf("%s is in use", path)
 }

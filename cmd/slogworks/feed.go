@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -103,6 +104,18 @@ type stdinFeed struct {
 	feed
 	in   *os.File
 	tell func(error)
+
+	mu      sync.Mutex // held while a line is published
+	stopped bool
+}
+
+// line publishes a line, unless run has returned.
+func (f *stdinFeed) line(line []byte, isCut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.stopped {
+		f.feed.line(line, isCut)
+	}
 }
 
 // run reads until the end of stdin, or until ctx is done.
@@ -131,6 +144,9 @@ func (f *stdinFeed) run(ctx context.Context) {
 	if f.in.SetReadDeadline(time.Now()) == nil {
 		<-done
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = true
 }
 
 // readLines calls emit with each line of r.

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,6 +113,18 @@ func hint(name string, known []string) string {
 
 var errNotPositive = errors.New("not more than 0")
 
+// countFlag is a flag that is a whole number, and no less than least.
+func countFlag(flags *flagSet, to *int, least int, name, usage string) {
+	flags.Func(name, usage, func(text string) error {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least {
+			return fmt.Errorf("not a number from %d to %d", least, math.MaxInt)
+		}
+		*to = n
+		return nil
+	})
+}
+
 func sizeFlag(flags *flagSet, to *int64, name, usage string) {
 	flags.Func(name, usage, func(text string) (err error) {
 		if *to, err = units.Size(text); err == nil && *to == 0 {
@@ -120,11 +134,25 @@ func sizeFlag(flags *flagSet, to *int64, name, usage string) {
 	})
 }
 
-// listFlag is a flag that may be repeated.
+var errEmpty = errors.New("empty")
+
+// textFlag is a flag of which nothing is a mistake, such as a variable of the
+// shell that is not set: --token-file "" is not to mean that no token is asked for.
+func textFlag(flags *flagSet, to *string, name, usage string) {
+	flags.Func(name, usage, func(text string) error {
+		if text == "" {
+			return errEmpty
+		}
+		*to = text
+		return nil
+	})
+}
+
+// listFlag is a textFlag that may be repeated.
 func listFlag(flags *flagSet, to *[]string, name, usage string) {
 	flags.Func(name, usage, func(text string) error {
 		if text == "" {
-			return errors.New("empty")
+			return errEmpty
 		}
 		*to = append(*to, text)
 		return nil

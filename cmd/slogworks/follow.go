@@ -81,7 +81,11 @@ func (f *follower) poll(ctx context.Context) bool {
 	switch {
 	case statErr != nil:
 		err = errors.Join(err, statErr)
-		f.retire()
+		// After any other error it may come back, and would be read from its
+		// beginning again.
+		if errors.Is(statErr, fs.ErrNotExist) {
+			f.retire()
+		}
 	case !info.Mode().IsRegular():
 		err = errors.Join(err, f.stream(ctx))
 	case f.file == nil || !os.SameFile(info, f.file.info):

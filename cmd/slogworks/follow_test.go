@@ -156,6 +156,66 @@ func TestFollower_noticesTruncation(t *testing.T) {
 	f.expect("first", "second", "thi", "a", "b", "more than before")
 	write(t, path, "c\n")
 	f.expect("first", "second", "thi", "a", "b", "more than before", "c")
+	replace("d\n") // as long as before
+	f.expect("first", "second", "thi", "a", "b", "more than before", "c", "d")
+}
+
+// Who writes on behind the old end of a file that was truncated, as logrotate's
+// copytruncate does, leaves a hole.
+func TestFollower_readsOnBehindAHole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	write(t, path, "first\n")
+	f := follow(t, path, 9)
+	f.expect("first")
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("first")
+	if err := os.Truncate(path, 300<<10); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("first")
+	write(t, path, `{"level":"WARN","msg":"second"}`+"\n")
+	f.expect("first", "second")
+}
+
+func TestFollower_keepsAFileThatItCannotSeeForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := rotatable(t)
+		write(t, path+".real", "1\n")
+		link := func(target string) {
+			t.Helper()
+			if err := os.Symlink(target, path+".new"); err != nil {
+				t.Fatal(err)
+			}
+			rename(t, path+".new", path)
+		}
+		link(path + ".real")
+		f := follow(t, path, 9)
+		f.expect("1")
+		link(path) // which leads nowhere, as a directory does that must not be read
+		f.expect("1")
+		time.Sleep(quietTime + time.Second) // in a bubble, which has time of its own
+		f.expect("1")
+		link(path + ".real")
+		write(t, path+".real", "2\n")
+		f.expect("1", "2")
+	})
+}
+
+func TestTail_takesNoErrorForATruncation(t *testing.T) {
+	file, err := os.OpenFile(filepath.Join(t.TempDir(), "app.log"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString("line\n"); err != nil {
+		t.Fatal(err)
+	}
+	unreadable := &tail{file: file, offset: 5, mark: []byte("line\n")}
+	if err := unreadable.read(t.Context()); err == nil || unreadable.offset != 5 {
+		t.Errorf("goes on at %d, %v", unreadable.offset, err)
+	}
 }
 
 func TestFollower_completesHalfLines(t *testing.T) {
@@ -381,9 +441,9 @@ func TestLive_followsFilesAndPipes(t *testing.T) {
 
 func TestReadLines(t *testing.T) {
 	var got []string
-	r := io.MultiReader(strings.NewReader("a\nb"), strings.NewReader("c\n\nd"), iotestError{})
+	r := io.MultiReader(strings.NewReader("a\nb"), strings.NewReader("c\n\x00\n\x00"), strings.NewReader("\x00d\x00e"), iotestError{})
 	err := readLines(r, func(line []byte, _ bool) { got = append(got, string(line)) })
-	if want := []string{"a", "bc", "", "d"}; !slices.Equal(got, want) || !errors.Is(err, errFull) {
+	if want := []string{"a", "bc", "", "d\x00e"}; !slices.Equal(got, want) || !errors.Is(err, errFull) {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }

@@ -18,6 +18,11 @@ type lines struct {
 func (l *lines) write(p []byte) {
 	for len(p) > 0 {
 		piece, rest, isWhole := bytes.Cut(p, []byte("\n"))
+		if len(l.part) == 0 {
+			// Where a file was truncated, a writer that goes on behind the old end
+			// leaves a hole, which is no part of the line behind it.
+			piece = bytes.TrimLeft(piece, "\x00")
+		}
 		room := maxLine - len(l.part)
 		switch {
 		case l.skipping:

@@ -97,7 +97,7 @@ func (in *inlets) close() {
 }
 
 // serve starts to serve and says so, each listener on a line. If one of them
-// fails, fail is called with a listenerError.
+// fails, fail is called with a fatalError.
 func (in *inlets) serve(stderr io.Writer, name string, fail func(error)) {
 	for i, l := range in.listeners {
 		r := in.receivers[i]
@@ -109,7 +109,7 @@ func (in *inlets) serve(stderr io.Writer, name string, fail func(error)) {
 				err = r.servesConnections(l.stream)
 			}
 			if !errors.Is(err, r.closed) {
-				fail(&listenerError{err})
+				fail(&fatalError{err})
 			}
 		})
 		fmt.Fprintf(stderr, "%s: listening %s\n", name, l)
@@ -121,10 +121,11 @@ func (in *inlets) wait(ctx context.Context) error {
 	<-ctx.Done()
 	drain, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	return errors.Join(listenerErrorIn(ctx), in.shutdown(drain))
+	return errors.Join(fatalErrorIn(ctx), in.shutdown(drain))
 }
 
-// shutdown reads what has arrived.
+// shutdown reads what has arrived. A handler that does not come back keeps it
+// from ending no longer than until ctx does.
 func (in *inlets) shutdown(ctx context.Context) error {
 	errs := make([]error, len(in.receivers))
 	var ending sync.WaitGroup
@@ -132,7 +133,15 @@ func (in *inlets) shutdown(ctx context.Context) error {
 		ending.Go(func() { errs[i] = r.shutdown(ctx) })
 	}
 	ending.Wait()
-	in.serving.Wait()
+	served := make(chan struct{})
+	go func() {
+		in.serving.Wait()
+		close(served)
+	}()
+	select {
+	case <-served:
+	case <-ctx.Done(): // of which the errors tell
+	}
 	return errors.Join(errs...)
 }
 
@@ -155,19 +164,4 @@ func (in *inlets) sources() []live.Source {
 		}
 	}
 	return all
-}
-
-// listenerError says that nothing comes in any more.
-type listenerError struct{ err error }
-
-func (e *listenerError) Error() string { return e.err.Error() }
-func (e *listenerError) Unwrap() error { return e.err }
-
-// listenerErrorIn returns the listenerError that has ended ctx, or nil.
-func listenerErrorIn(ctx context.Context) error {
-	var failed *listenerError
-	if errors.As(context.Cause(ctx), &failed) {
-		return failed
-	}
-	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/slogworks/slogworks/sinks/live"
 )
@@ -24,8 +26,8 @@ page is printed on stdout.
 
 Files are followed by name, however they are rotated or truncated, and may come
 later. Lines may be JSON of slog, zap, zerolog, logrus or Python, or any text.
-The end of stdin does not end it; SIGINT or SIGTERM does. A source that is down is
-tried again.
+The end of stdin does not end it; SIGINT, SIGTERM or SIGHUP does. A source that is
+down is tried again.
 
 Flags:
 `
@@ -44,36 +46,24 @@ type liveFlags struct {
 }
 
 func parseLive(args []string, stdout io.Writer) (*liveFlags, error) {
-	o := new(liveFlags)
+	o := &liveFlags{http: "127.0.0.1:8514", lines: 1000, backlog: 20_000}
 	flags := newFlags(liveHelp)
 	o.add(flags, "none")
 	o.redis.add(flags)
 	flags.Lookup("token-file").Usage = "ask for the token in the `FILE` (default: that in SLOGWORKS_TOKEN, or else a random one for the page and none for --listen)"
 	flags.Lookup("tls-cert").Usage = "the server's certificate, a `FILE` in PEM, for tls:// and for a page that other machines can reach"
-	o.http = "127.0.0.1:8514"
 	flags.Func("http", "serve the page at `HOST:PORT` (default 127.0.0.1:8514)", func(text string) error {
 		o.http = text
 		return checkAddress(text)
 	})
-	flags.Func("host", "serve the page under the `NAME` too, besides that of --http and those of this machine alone; may be repeated", func(text string) error {
-		o.hosts = append(o.hosts, text)
-		return nil
-	})
-	flags.IntVar(&o.lines, "lines", 1000, "show the last `N` lines first that files have already, and entries of streams")
-	flags.IntVar(&o.backlog, "backlog", 20_000, "keep `N` records")
-	flags.IntVar(&o.rate, "rate", 0, "show no browser more than `N` records a second, 0 for all")
+	listFlag(flags, &o.hosts, "host", "serve the page under the `NAME` too, besides that of --http and those of this machine alone; may be repeated")
+	countFlag(flags, &o.lines, 0, "lines", "show the last `N` lines first that files have already, and entries of streams (default 1000)")
+	countFlag(flags, &o.backlog, 1, "backlog", "keep `N` records (default 20000)")
+	countFlag(flags, &o.rate, 0, "rate", "show no browser more than `N` records a second, 0 for all (default 0)")
 	flags.BoolVar(&o.open, "open", false, "open the page in the browser; its address is then in the system's list of processes, token and all")
 	files, err := flags.parseMixed(args, stdout)
 	if err != nil {
 		return nil, err
-	}
-	switch {
-	case o.lines < 0:
-		return nil, usagef("--lines is less than 0")
-	case o.backlog < 1:
-		return nil, usagef("--backlog is not more than 0")
-	case o.rate < 0:
-		return nil, usagef("--rate is less than 0")
 	}
 	for _, file := range files {
 		if info, err := os.Stat(file); err == nil && info.IsDir() {
@@ -104,6 +94,9 @@ func runLive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	const name = "slogworks live"
 	complaints := newComplaints(stderr, name)
 	defer complaints.stop()
+	defer outlive(syscall.SIGPIPE)()
+	ctx, forget := endAtHangup(ctx)
+	defer forget()
 
 	var followed []source
 	var in *inlets
@@ -134,7 +127,7 @@ func runLive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	p.serve(fail)
 	url := p.url(o.pageHost())
 	if _, err := fmt.Fprintf(stdout, "%s: page %s\n", name, url); err != nil {
-		fail(&listenerError{err})
+		fail(&fatalError{err})
 	}
 	in.serve(stderr, name, fail)
 	if len(followed)+len(in.listeners) == 0 {
@@ -156,7 +149,7 @@ func runLive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	running.Wait()
 	drain, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	err = errors.Join(listenerErrorIn(ctx), in.shutdown(drain))
+	err = errors.Join(fatalErrorIn(ctx), in.shutdown(drain))
 	p.shutdown(drain)
 	complaints.stop()
 	total := in.total()
@@ -168,14 +161,13 @@ func runLive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
 func (o *liveFlags) newHub(sources func() []live.Source) *live.Hub {
-	const record = 1 << 10 // there should be room for so many records, even if they are long
 	hosts := slices.Clone(o.hosts)
 	if host, _, _ := net.SplitHostPort(o.http); host != "" {
 		hosts = append(hosts, host)
 	}
 	return live.New(&live.Options{
 		MaxRecords: o.backlog,
-		MaxBytes:   max(16<<20, o.backlog*record),
+		MaxBytes:   roomFor(o.backlog),
 		MaxRate:    o.rate,
 		Token:      o.token,
 		Hosts:      hosts,
@@ -184,10 +176,17 @@ func (o *liveFlags) newHub(sources func() []live.Source) *live.Hub {
 	})
 }
 
+// roomFor is how many bytes there should be room for with that many records, even
+// if they are long.
+func roomFor(records int) int {
+	const each = 1 << 10
+	return max(16<<20, min(records, math.MaxInt/each)*each)
+}
+
 // pageHost is the name under which the page is announced.
 func (o *liveFlags) pageHost() string {
 	host, _, _ := net.SplitHostPort(o.http)
-	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+	if !isEveryAddress(host) {
 		return host
 	}
 	if len(o.hosts) > 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -359,9 +360,11 @@ func TestLive_speaksTLSWhereOthersCanReachIt(t *testing.T) {
 func TestLive_mistakesAreUsageErrors(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"--lnies 3", "did you mean -lines?"},
-		{"--lines -1", "--lines"},
-		{"--backlog 0", "--backlog"},
-		{"--rate -1", "--rate"},
+		{"--host=", "empty"},
+		{"--lines -1", "-lines: not a number from 0 to "},
+		{"--lines 1e3", "-lines: not a number from 0 to "},
+		{"--backlog 0", "-backlog: not a number from 1 to "},
+		{"--rate -1", "-rate: not a number from 0 to "},
 		{"--http 8514", "not HOST:PORT"},
 		{"--http 127.0.0.1:65536", "port"},
 		{"--listen tcp://0.0.0.0:0", "--allow-remote"},
@@ -369,7 +372,7 @@ func TestLive_mistakesAreUsageErrors(t *testing.T) {
 		{"--listen http://127.0.0.1:0", "http://HOST:PORT/PATH"},
 		{"--listen syslog+tcp://127.0.0.1:0/x", "syslog+tcp://HOST:PORT"},
 		{"--listen tls://127.0.0.1:0", "--tls-cert"},
-		{"a.log --max-conns 0", "--max-conns"},
+		{"a.log --max-conns 0", "-max-conns: "},
 		{t.TempDir(), "is a directory"},
 	} {
 		code, stdout, stderr := runArgs(t, append([]string{"live"}, strings.Fields(test.args)...)...)
@@ -434,6 +437,31 @@ func TestBrowserCommand(t *testing.T) {
 	} {
 		if got := strings.Join(browserCommand(goos, "URL").Args, " "); got != want {
 			t.Errorf("%s: %s", goos, got)
+		}
+	}
+}
+
+func TestStdinFeed_publishesNothingOnceItHasReturned(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	f := &stdinFeed{feed: feed{hub: live.New(nil)}, in: r, tell: func(error) {}}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.run(over)
+	f.line([]byte("which a terminal gave later"), false)
+	if n := f.state().Received; n != 0 {
+		t.Errorf("%d were received", n)
+	}
+}
+
+func TestRoomFor(t *testing.T) {
+	for records, want := range map[int]int{1: 16 << 20, 20_000: 20_000 << 10, math.MaxInt: math.MaxInt &^ 1023} {
+		if got := roomFor(records); got != want {
+			t.Errorf("%d: %d, want %d", records, got, want)
 		}
 	}
 }

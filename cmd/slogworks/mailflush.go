@@ -34,8 +34,8 @@ func mailFlush(ctx context.Context, args []string, stdout io.Writer) error {
 	var env []string
 	var now bool
 	flags := newFlags(mailFlushHelp)
-	flags.StringVar(&file, "config", "", "the document, a `FILE`")
-	flags.StringVar(&name, "handler", "", "the buffer, or the mail handler behind it, by `NAME`; needed if the document has several")
+	textFlag(flags, &file, "config", "the document, a `FILE`")
+	textFlag(flags, &name, "handler", "the buffer, or the mail handler behind it, by `NAME`; needed if the document has several")
 	flags.BoolVar(&now, "now", false, "send all that waits, whatever trigger, limit and waiting time say")
 	envFlag(flags, &env)
 	if err := flags.parse(args, stdout); err != nil {

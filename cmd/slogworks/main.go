@@ -4,8 +4,8 @@
 // Results go to stdout and everything else to stderr. The exit status is 0 when
 // all is done, also after an interrupt; 1 if the command could not start or go
 // on; 2 for a mistake on the command line; 3 if it ended in order but lost
-// records that it had accepted; and 130 after a second interrupt, which ends
-// the program at once.
+// records that it had accepted; and 130 after another interrupt, a second or
+// more after the first, which ends the program at once.
 package main
 
 import (
@@ -53,6 +53,24 @@ func interruptible() context.Context {
 		}
 	}()
 	return ctx
+}
+
+// outlive keeps signals from ending the program, with all that it has accepted
+// and not yet written, until release is called. A write to a pipe that nobody
+// reads is an error then, also on stdout and stderr.
+func outlive(signals ...os.Signal) (release func()) {
+	ignored := make(chan os.Signal, 1)
+	signal.Notify(ignored, signals...)
+	return func() { signal.Stop(ignored) }
+}
+
+// endAtHangup returns a context that SIGHUP ends too, which the program gets when
+// its terminal is closed, unless it was started to ignore that, as by nohup.
+func endAtHangup(ctx context.Context) (hungUp context.Context, release func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // command is one thing the program does. A command ends in order when ctx does.
@@ -135,6 +153,21 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) (nam
 		}
 	}
 	return program, usagef("unknown command %q%s", flags.Arg(0), hint(flags.Arg(0), names))
+}
+
+// fatalError says why a command cannot go on.
+type fatalError struct{ err error }
+
+func (e *fatalError) Error() string { return e.err.Error() }
+func (e *fatalError) Unwrap() error { return e.err }
+
+// fatalErrorIn returns the fatalError that has ended ctx, or nil.
+func fatalErrorIn(ctx context.Context) error {
+	var failed *fatalError
+	if errors.As(context.Cause(ctx), &failed) {
+		return failed
+	}
+	return nil
 }
 
 // lostError says that a command ended in order and records were lost.

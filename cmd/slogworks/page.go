@@ -61,7 +61,7 @@ func (p *page) url(host string) string {
 	return fmt.Sprintf("%s://%s/?token=%s", scheme, net.JoinHostPort(host, port), url.QueryEscape(p.hub.Token()))
 }
 
-// serve starts to serve. If that fails, fail is called with a listenerError.
+// serve starts to serve. If that fails, fail is called with a fatalError.
 func (p *page) serve(fail func(error)) {
 	go func() {
 		defer close(p.served)
@@ -70,7 +70,7 @@ func (p *page) serve(fail func(error)) {
 			serve = func() error { return p.server.ServeTLS(p.listener, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
-			fail(&listenerError{err})
+			fail(&fatalError{err})
 		}
 	}()
 }

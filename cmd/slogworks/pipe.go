@@ -8,7 +8,8 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/slogworks/slogworks/internal/intake"
@@ -83,15 +84,16 @@ func runPipe(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	defer complaints.stop()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	d, err := o.documentFlags.open(ctx, name, stderr, complaints.tell)
+	defer outlive(syscall.SIGPIPE, syscall.SIGHUP)() // the latter also while the document is not watched
+	d, err := o.documentFlags.open(ctx, name, stderr, complaints.tellOrEnd(fail))
 	if err != nil {
 		return err
 	}
 	if err := d.begin(ctx, &o.documentFlags, &o.accessFlags, fail); err != nil {
 		return errors.Join(err, d.manager.Close())
 	}
-	p := &pipe{document: d}
-	err = errors.Join(p.copyAll(ctx, o.files), listenerErrorIn(ctx))
+	p := &pipe{document: d, handling: make(chan struct{}, 1)}
+	err = errors.Join(p.copyAll(ctx, o.files), fatalErrorIn(ctx))
 	return d.end(complaints, p.total(), err)
 }
 
@@ -100,16 +102,18 @@ type pipe struct {
 	*document
 	counts intake.Counts
 
-	mu      sync.Mutex // held while a line is handled
-	stopped bool
-	handled int // since the pipeline was last waited for
-	stalled bool
+	stopped  atomic.Bool
+	handling chan struct{} // has room for one, and is full while a line is handled
+	handled  int           // since the pipeline was last waited for
+	stalled  bool
+
+	abandoned uint64 // is 1 if the last record was never taken
 }
 
 // total is what became of the lines.
 func (p *pipe) total() tally {
 	n := p.counts.Totals()
-	return tally{received: n.Received, dropped: n.Dropped, refused: n.Refused}
+	return tally{received: n.Received + p.abandoned, dropped: n.Dropped + p.abandoned, refused: n.Refused}
 }
 
 // copyAll reads the files one after the other.
@@ -147,11 +151,17 @@ func (p *pipe) copy(ctx context.Context, name string) error {
 		return err
 	case <-ctx.Done():
 	}
-	// What has been read is handled, and what was not is not: a read from a
-	// terminal or a file cannot be ended, and goes nowhere later.
-	p.mu.Lock()
-	p.stopped = true
-	p.mu.Unlock()
+	// The line in hand is the last: a read from a terminal or a file cannot be
+	// ended, and what it returns later goes nowhere.
+	p.stopped.Store(true)
+	select {
+	case p.handling <- struct{}{}:
+		<-p.handling
+	case <-time.After(grace):
+		p.abandoned = 1
+		p.report(fmt.Errorf("a record was lost: the pipeline has not taken it for %v", grace))
+		return nil
+	}
 	select {
 	case in := <-opened:
 		if name != "-" {
@@ -189,9 +199,9 @@ func (p *pipe) line(ctx context.Context, line []byte, isCut bool) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
+	p.handling <- struct{}{}
+	defer func() { <-p.handling }()
+	if p.stopped.Load() {
 		return
 	}
 	if err := p.counts.Hand(context.Background(), p.manager.Handler(), r.From("")); err != nil {

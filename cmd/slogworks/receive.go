@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/sharedfile"
@@ -23,8 +24,9 @@ programs with the handlers of its logging package, and writes them to one file
 that rotates, or to stdout, or puts them through the pipeline that a document
 describes.
 
-SIGINT or SIGTERM ends it when everything that has arrived is written. The last
-line on stderr says what became of it all; the exit status is 3 if records were lost.
+SIGINT or SIGTERM ends it when everything that has arrived is written, and without
+--config SIGHUP too. The last line on stderr says what became of it all; the exit
+status is 3 if records were lost.
 There objects counts what Python programs sent in pickles that is no plain data, such
 as a Path: a record has a mark like "!refused pathlib.PosixPath" in its place.
 
@@ -44,14 +46,14 @@ type receiveFlags struct {
 }
 
 func parseReceive(args []string, stdout io.Writer) (*receiveFlags, error) {
-	o := &receiveFlags{maxSize: 100 << 20, level: math.MinInt}
+	o := &receiveFlags{maxSize: 100 << 20, keep: 10, level: math.MinInt}
 	flags := newFlags(receiveHelp)
 	o.serverFlags.add(flags, "tcp://127.0.0.1:9020")
 	o.documentFlags.add(flags)
 	flags.Lookup("config").Usage = "put records through the pipeline that a document describes, a `FILE`, instead of --file; see slogworks config -h"
 	flags.Lookup("tls-cert").Usage = "the server's certificate, a `FILE` in PEM, for tls:// and for an --admin that other machines can reach"
 	flags.Lookup("allow-remote").Usage = "listen where other machines can reach it without TLS and a token; --admin needs a token all the same"
-	flags.StringVar(&o.file, "file", "", "append to the file `PATH`, which is made with mode 0600 if it is missing, and its directories too (default: stdout)")
+	textFlag(flags, &o.file, "file", "append to the file `PATH`, which is made with mode 0600 if it is missing, and its directories too; the lock .NAME.receive.lock beside it keeps a second receive off, and does no harm where a kill has left it (default: stdout)")
 	flags.Func("format", "write `json` or text, as slog's handlers do (default json)", func(text string) error {
 		if text != "json" && text != "text" {
 			return fmt.Errorf("unknown format%s", hint(text, []string{"json", "text"}))
@@ -60,7 +62,7 @@ func parseReceive(args []string, stdout io.Writer) (*receiveFlags, error) {
 		return nil
 	})
 	sizeFlag(flags, &o.maxSize, "max-size", "rotate a file of this `SIZE` (default 100MiB)")
-	flags.IntVar(&o.keep, "keep", 10, "keep `N` files that were rotated; the newest is called as --file is, and .1")
+	countFlag(flags, &o.keep, 1, "keep", "keep `N` files that were rotated; the newest is called as --file is, and .1 (default 10)")
 	flags.BoolVar(&o.daily, "daily", false, "rotate at midnight too")
 	flags.BoolVar(&o.compress, "compress", false, "compress files that were rotated")
 	flags.Func("level", "accept records of the `LEVEL` and above (default: all)", func(text string) (err error) {
@@ -85,9 +87,6 @@ func parseReceive(args []string, stdout io.Writer) (*receiveFlags, error) {
 			return nil, err
 		}
 		o.listen = []endpoint{e}
-	}
-	if o.keep < 1 {
-		return nil, usagef("--keep is not more than 0")
 	}
 	if err := o.load(); err != nil {
 		return nil, err
@@ -122,9 +121,12 @@ func receive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	defer complaints.stop()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	settings := &intakeSettings{serverFlags: &o.serverFlags, report: complaints.tell}
+	report := complaints.tellOrEnd(fail)
+	settings := &intakeSettings{serverFlags: &o.serverFlags, report: report}
+	defer outlive(syscall.SIGPIPE)()
 	if o.config != "" {
-		d, err := o.documentFlags.open(ctx, name, stderr, complaints.tell)
+		defer outlive(syscall.SIGHUP)() // also while the document is not watched
+		d, err := o.documentFlags.open(ctx, name, stderr, report)
 		if err != nil {
 			return err
 		}
@@ -141,12 +143,14 @@ func receive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		err = in.wait(ctx)
 		return d.end(complaints, in.total(), err)
 	}
+	ctx, forget := endAtHangup(ctx)
+	defer forget()
 	release, err := o.claim()
 	if err != nil {
 		return err
 	}
 	defer release()
-	if settings.handler, err = o.open(stdout, complaints.tell); err != nil {
+	if settings.handler, err = o.open(stdout, report); err != nil {
 		return err
 	}
 	in, err := settings.listen()
@@ -173,9 +177,7 @@ func sumUp(stderr io.Writer, name string, total tally, err error) error {
 	case total.dropped > 0:
 		exit = exitLost
 	}
-	if _, err := fmt.Fprintf(stderr, "%s: %v\n", name, total); err != nil {
-		return err
-	}
+	fmt.Fprintf(stderr, "%s: %v\n", name, total)
 	if exit == exitDone {
 		return nil
 	}
@@ -197,17 +199,23 @@ func (o *receiveFlags) claim() (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	// Only once it is there does it show whether a link leads to it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return nil, err
 	}
 	path = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".receive.lock")
 	lock := sharedfile.NewLock(path, 0)
 	ok, err := lock.TryLock()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; others are kept off --file by a lock beside it", err)
 	}
 	if !ok {
 		lock.Close()

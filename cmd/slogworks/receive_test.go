@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -133,6 +134,17 @@ func TestReceive_hasItsFileAlone(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
 		t.Errorf("left: %v, %v", left, err)
 	}
+	link, target := filepath.Join(dir, "link.log"), filepath.Join(dir, "target.log")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err) // Windows may not let everybody
+	}
+	startReceive(t, io.Discard, "--file", link, "--listen", "tcp://127.0.0.1:0")
+	for _, name := range []string{link, target} { // of a file that was not there before
+		code, _, stderr := runArgs(t, "receive", "--file", name, "--listen", "tcp://127.0.0.1:0")
+		if code != 1 || !strings.Contains(stderr, " is in use ") {
+			t.Errorf("%s: exit %d, stderr %q", name, code, stderr)
+		}
+	}
 	if code, _, stderr := runArgs(t, "receive", "--file", dir); code != 1 || strings.Count(stderr, "is a directory") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
@@ -190,6 +202,9 @@ func TestReceive_takesSyslogAndHTTP(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^slogworks receive: refused 127\.0\.0\.1:\d+ bad-path: .+$`).MatchString(stderr) {
 		t.Errorf("the refusal is not told like others:\n%s", stderr)
 	}
+	if _, err := os.Lstat(socketPath); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket of datagrams is left: %v", err)
+	}
 }
 
 func TestReceive_writesTextToStdout(t *testing.T) {
@@ -242,6 +257,12 @@ func TestReceive_mistakesAreUsageErrors(t *testing.T) {
 		{"--listen tcp://127.0.0.1:x", "not a URL"},
 		{"--listen unix://x", "unix:///PATH"},
 		{"--listen tcp://0.0.0.0:0", "--allow-remote"},
+		{"--listen tcp://me:hush@127.0.0.1:0", "--token-file"},
+		{"--listen udp://127.0.0.1:0?bind=1", "?QUERY"},
+		{"--listen unix:///run/a#b", "#FRAGMENT"},
+		{"--token-file=", "empty"},
+		{"--file=", "empty"},
+		{"--config=", "empty"},
 		{"--listen http://127.0.0.1:0", "http://HOST:PORT/PATH"},
 		{"--listen syslog+unixgram://x", "syslog+unixgram:///PATH"},
 		{"--max-size 0", "not more than 0"},
@@ -249,8 +270,8 @@ func TestReceive_mistakesAreUsageErrors(t *testing.T) {
 		{"--tls-cert x", "--tls-key"},
 		{"--max-size 10XB", "not a size"},
 		{"--max-frame 16MiB", "--max-frame"},
-		{"--max-conns 0", "--max-conns"},
-		{"--keep 0 --file x", "--keep is not"},
+		{"--max-conns 0", "-max-conns: not a number from 1 to "},
+		{"--keep 0 --file x", "-keep: not a number from 1 to "},
 		{"--keep 3", "--keep needs --file"},
 		{"--compress", "--compress needs --file"},
 		{"--daily", "--daily needs --file"},
@@ -283,4 +304,47 @@ func TestComplaints_areTenInASecond(t *testing.T) {
 			t.Errorf("got\n%s", w.String())
 		}
 	})
+}
+
+func TestReceive_leavesASocketOfAnotherKindAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no unixgram on Windows")
+	}
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.ListenPacket("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if code, _, stderr := runArgs(t, "receive", "--listen", "unix://"+path); code != 1 || !strings.Contains(stderr, path+" is in use") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	conn, err := net.Dial("unixgram", path)
+	if err != nil {
+		t.Fatalf("it is gone: %v", err)
+	}
+	conn.Close()
+}
+
+func TestReceive_wantsATokenThatIsOne(t *testing.T) {
+	t.Setenv("SLOGWORKS_TOKEN", " \n")
+	if code, _, stderr := runArgs(t, "receive", "--listen", "tcp://127.0.0.1:0"); code != 1 || !strings.Contains(stderr, "SLOGWORKS_TOKEN") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	t.Setenv("SLOGWORKS_TOKEN", "secret\n")
+	if token, err := readToken(""); err != nil || token != "secret" {
+		t.Errorf("%q, %v", token, err)
+	}
+}
+
+func TestInlets_shutdownDoesNotWaitForAHandlerThatHangs(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	in := &inlets{receivers: []receiver{{shutdown: func(ctx context.Context) error { return ctx.Err() }}}}
+	hanging := make(chan struct{})
+	in.serving.Go(func() { <-hanging }) // as ServePacket does
+	if err := in.shutdown(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	close(hanging)
 }

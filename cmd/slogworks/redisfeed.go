@@ -24,7 +24,7 @@ type redisFlags struct {
 func (o *redisFlags) add(flags *flagSet) {
 	// Looked at later: the errors of flags quote what is wrong, and this may
 	// have a password in it.
-	flags.StringVar(&o.url, "redis", "", "show what is published at the server redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], a `URL`; rediss:// with TLS, or unix:///PATH; others on this machine see it in the list of processes")
+	textFlag(flags, &o.url, "redis", "show what is published at the server redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], a `URL`; rediss:// with TLS, or unix:///PATH; others on this machine see it in the list of processes")
 	listFlag(flags, &o.channels, "channel", "of --redis, the channel of that `NAME`, or those that match it if * ? [ is in it; may be repeated (default slogworks, if there is no --stream)")
 	listFlag(flags, &o.streams, "stream", "of --redis, the stream under the `KEY`; may be repeated")
 }

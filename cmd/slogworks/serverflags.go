@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -32,24 +33,24 @@ type accessFlags struct {
 
 // add defines the flags. Where to listen by default is only a text here.
 func (o *serverFlags) add(flags *flagSet, listenDefault string) {
-	o.maxFrame, o.idle, o.frame = 1<<20, 5*time.Minute, 30*time.Second
+	o.maxFrame, o.maxConns, o.idle, o.frame = 1<<20, 256, 5*time.Minute, 30*time.Second
 	flags.Func("listen", fmt.Sprintf("take records at the `URL`, such as tcp://127.0.0.1:9020, syslog+udp://127.0.0.1:5514, http://127.0.0.1:9021/log or unix:///run/log.sock, of %s; may be repeated (default %s)", list(schemeNames()), listenDefault), func(text string) error {
 		e, err := parseEndpoint(text)
 		o.listen = append(o.listen, e)
 		return err
 	})
 	sizeFlag(flags, &o.maxFrame, "max-frame", "refuse records of more than this `SIZE` (default 1MiB)")
-	flags.IntVar(&o.maxConns, "max-conns", 256, "have no more than `N` connections to each --listen")
+	countFlag(flags, &o.maxConns, 1, "max-conns", "have no more than `N` connections to each --listen (default 256)")
 	durationFlag(flags, &o.idle, "idle-timeout", "close connections that are silent for the `DURATION` (default 5m)")
 	durationFlag(flags, &o.frame, "frame-timeout", "refuse records that take longer than the `DURATION` to arrive (default 30s)")
 	o.accessFlags.add(flags)
 }
 
 func (o *accessFlags) add(flags *flagSet) {
-	flags.StringVar(&o.tokenFile, "token-file", "", "ask for the token in the `FILE` (default: that in SLOGWORKS_TOKEN, if any)")
-	flags.StringVar(&o.cert, "tls-cert", "", "the server's certificate, a `FILE` in PEM, for tls://")
-	flags.StringVar(&o.key, "tls-key", "", "its key, a `FILE` in PEM")
-	flags.StringVar(&o.caKey, "tls-client-ca", "", "ask clients for a certificate of the authority in the `FILE`")
+	textFlag(flags, &o.tokenFile, "token-file", "ask for the token in the `FILE` (default: that in SLOGWORKS_TOKEN, if any)")
+	textFlag(flags, &o.cert, "tls-cert", "the server's certificate, a `FILE` in PEM, for tls://")
+	textFlag(flags, &o.key, "tls-key", "its key, a `FILE` in PEM")
+	textFlag(flags, &o.caKey, "tls-client-ca", "ask clients for a certificate of the authority in the `FILE`")
 	flags.BoolVar(&o.allowRemote, "allow-remote", false, "listen where other machines can reach it without TLS and a token")
 }
 
@@ -61,11 +62,8 @@ func list(words []string) string {
 // load reads the files and returns an error if anything does not fit together.
 func (o *serverFlags) load() error {
 	const minFrame, frameLimit = 2 << 10, 16 << 20 // those of socket.Receiver
-	switch {
-	case o.maxFrame < minFrame || o.maxFrame >= frameLimit:
+	if o.maxFrame < minFrame || o.maxFrame >= frameLimit {
 		return usagef("--max-frame is not from 2KiB to less than 16MiB")
-	case o.maxConns < 1:
-		return usagef("--max-conns is not more than 0")
 	}
 	if err := o.read(); err != nil {
 		return err
@@ -123,7 +121,12 @@ func serverTLS(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
 // the environment.
 func readToken(file string) (string, error) {
 	if file == "" {
-		return os.Getenv("SLOGWORKS_TOKEN"), nil
+		variable := os.Getenv("SLOGWORKS_TOKEN")
+		token := strings.TrimSpace(variable)
+		if variable != "" && token == "" {
+			return "", errors.New("SLOGWORKS_TOKEN has blanks and no token")
+		}
+		return token, nil
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {

@@ -28,7 +28,7 @@ type tail struct {
 	lines  lines
 
 	// mark is what was read last. Where it does not stand any more, the file was
-	// truncated and has grown beyond the offset since.
+	// truncated and has grown to the offset or beyond since.
 	mark []byte
 
 	heard time.Time // when there was something to read
@@ -99,7 +99,11 @@ func (t *tail) read(ctx context.Context) error {
 		return err
 	}
 	size := info.Size()
-	if size < t.offset || size > t.offset && !t.hasMark() {
+	same, err := t.hasMark()
+	if err != nil {
+		return err
+	}
+	if size < t.offset || !same {
 		t.lines.end()
 		t.offset, t.mark = 0, nil
 	}
@@ -128,10 +132,13 @@ func (t *tail) read(ctx context.Context) error {
 }
 
 // hasMark reports whether the file still has what was read last.
-func (t *tail) hasMark() bool {
+func (t *tail) hasMark() (bool, error) {
 	now := make([]byte, len(t.mark))
-	_, err := t.file.ReadAt(now, t.offset-int64(len(now)))
-	return err == nil && bytes.Equal(now, t.mark)
+	n, err := t.file.ReadAt(now, t.offset-int64(len(now)))
+	if errors.Is(err, io.EOF) { // it is shorter now
+		err = nil
+	}
+	return bytes.Equal(now[:n], t.mark), err
 }
 
 // isQuiet reports whether nothing was added for some time.
