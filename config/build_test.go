@@ -391,7 +391,7 @@ handlers:
     backoff: {min: 1s, max: 2s}
     host: h
     process: p
-  syslog: {kind: syslog, address: "udp://127.0.0.1:1", format: rfc3164, facility: local0, app_name: a, max_bytes: 2KiB}
+  syslog: {kind: syslog, address: "udp://127.0.0.1:1", format: rfc3164, facility: local0, app_name: a, max_record_bytes: 2KiB}
   live: {kind: live, http: "127.0.0.1:0", token: t, max_records: 10, title: T}
   notify: {kind: notify, via: webhook, url: "http://127.0.0.1:1/secret", header: {X-Key: k}, level: error, window: 1s}
   command: {kind: notify, via: command, direct: true, command: {path: /bin/true, args: ["--", "{title}"], env: {A: b}}}

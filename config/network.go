@@ -151,22 +151,22 @@ func newSocket(_ context.Context, o socketOptions, _ *Env) (slog.Handler, error)
 }
 
 type syslogOptions struct {
-	_            struct{}        `doc:"records to a syslog daemon; put a queue in front"`
-	Address      string          `config:"address,required" doc:"local: for this machine's daemon, or udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH, unixgram:///PATH"`
-	Format       string          `enum:"rfc5424,rfc3164" doc:"default rfc5424, for local: rfc3164"`
-	Framing      string          `enum:"octet,lf" doc:"how a stream is divided into messages; default octet, for local: lf"`
-	Facility     syslog.Facility `doc:"such as daemon or local0; default user"`
-	Hostname     string          `doc:"default the machine's name"`
-	AppName      string          `doc:"default the program's name"`
-	ProcID       string          `config:"proc_id" doc:"default the process id"`
-	MsgID        string          `config:"msg_id" doc:"default none"`
-	SDID         string          `config:"sd_id" doc:"the name of the structured data that holds the attributes; default slog@32473"`
-	AddSource    bool            `doc:"say where in the program a record was logged"`
-	MaxBytes     Size            `doc:"how many bytes a message may have; default 8KiB"`
-	TLS          TLS             `doc:"for an address tls://"`
-	DialTimeout  Duration        `doc:"bounds connecting; default 5s"`
-	WriteTimeout Duration        `doc:"bounds a write; default 10s"`
-	Backoff      Backoff         `doc:"how long no new connection is tried after one has failed; default 1s to 30s"`
+	_              struct{}        `doc:"records to a syslog daemon; put a queue in front"`
+	Address        string          `config:"address,required" doc:"local: for this machine's daemon, or udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH, unixgram:///PATH"`
+	Format         string          `enum:"rfc5424,rfc3164" doc:"default rfc5424, for local: rfc3164"`
+	Framing        string          `enum:"octet,lf" doc:"how a stream is divided into messages; default octet, for local: lf"`
+	Facility       syslog.Facility `doc:"such as daemon or local0; default user"`
+	Hostname       string          `doc:"default the machine's name"`
+	AppName        string          `doc:"default the program's name"`
+	ProcID         string          `config:"proc_id" doc:"default the process id"`
+	MsgID          string          `config:"msg_id" doc:"default none"`
+	SDID           string          `config:"sd_id" doc:"the name of the structured data that holds the attributes; default slog@32473"`
+	AddSource      bool            `doc:"say where in the program a record was logged"`
+	MaxRecordBytes Size            `doc:"how many bytes a message may have; default 8KiB"`
+	TLS            TLS             `doc:"for an address tls://"`
+	DialTimeout    Duration        `doc:"bounds connecting; default 5s"`
+	WriteTimeout   Duration        `doc:"bounds a write; default 10s"`
+	Backoff        Backoff         `doc:"how long no new connection is tried after one has failed; default 1s to 30s"`
 }
 
 func (o *syslogOptions) sink(c *tls.Config) *syslog.Options {
@@ -174,7 +174,7 @@ func (o *syslogOptions) sink(c *tls.Config) *syslog.Options {
 		Format:   map[string]syslog.Format{"rfc5424": syslog.RFC5424, "rfc3164": syslog.RFC3164}[o.Format],
 		Framing:  map[string]syslog.Framing{"octet": syslog.Octet, "lf": syslog.LF}[o.Framing],
 		Facility: o.Facility, Hostname: o.Hostname, AppName: o.AppName, ProcID: o.ProcID, MsgID: o.MsgID, SDID: o.SDID,
-		AddSource: o.AddSource, MaxBytes: int(o.MaxBytes), TLS: c,
+		AddSource: o.AddSource, MaxRecordBytes: int(o.MaxRecordBytes), TLS: c,
 		DialTimeout: o.DialTimeout.Std(), WriteTimeout: o.WriteTimeout.Std(), Backoff: o.Backoff.Std(),
 	}
 }

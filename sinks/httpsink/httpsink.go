@@ -114,12 +114,12 @@ type core struct {
 // New returns a handler that posts records to an http:// or https:// URL. A user
 // and a password in it go out as basic authentication. New panics if URL and
 // options do not fit, as [Check] says.
-func New(to string, opts *Options) *Handler {
-	if err := Check(to, opts); err != nil {
+func New(url string, opts *Options) *Handler {
+	if err := Check(url, opts); err != nil {
 		panic(err.Error())
 	}
 	c := &core{idle: make(chan struct{})}
-	c.url, _ = outbound.ParseURL(to)
+	c.url, _ = outbound.ParseURL(url)
 	if opts != nil {
 		c.Options = *opts
 	}

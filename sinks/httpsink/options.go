@@ -99,16 +99,17 @@ type Options struct {
 
 	// OnError is called for records that are lost though what comes after them in
 	// their batch is not: those that the collector refuses for good, that are too
-	// large by themselves, or that could not be written. It is called on the goroutine of the caller, and must neither log to
-	// the handler nor close it. Default nil.
+	// large by themselves, or that could not be written. It is called on the
+	// goroutine of the caller, and must neither log to the handler nor close it.
+	// Default nil.
 	OnError func(error)
 }
 
 // Check returns an error that says what is wrong with a URL and its options, for
 // those who read them from a configuration. It does not repeat the URL, which
 // may be secret.
-func Check(to string, opts *Options) error {
-	u, err := outbound.ParseURL(to)
+func Check(url string, opts *Options) error {
+	u, err := outbound.ParseURL(url)
 	switch {
 	case err != nil:
 		return fmt.Errorf("httpsink: %w", err)

@@ -173,7 +173,7 @@ func (f *feed) hand(ctx context.Context, peer, place, text string) {
 		return
 	}
 	if f.seen.has(place, r.Origin) {
-		f.repeated.Add(1)
+		f.duplicates.Add(1)
 		return
 	}
 	if err := f.counts.Hand(context.WithoutCancel(ctx), f.Handler, r.From("")); err != nil {

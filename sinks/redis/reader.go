@@ -75,11 +75,11 @@ type Reader struct {
 	// OnGap is called with what was missed, from several goroutines at once.
 	OnGap func(Gap)
 
-	counts                               intake.Counts
-	handed, lost, ignored                atomic.Uint64 // by Consume
-	repeated, missed, gaps, acknowledged atomic.Uint64
-	claimed                              atomic.Uint64
-	feeds, connected                     atomic.Int64
+	counts                                 intake.Counts
+	handed, lost, ignored                  atomic.Uint64 // by Consume
+	duplicates, missed, gaps, acknowledged atomic.Uint64
+	claimed                                atomic.Uint64
+	feeds, connected                       atomic.Int64
 }
 
 // Gap is something that a Reader has missed, or may have.
@@ -111,7 +111,7 @@ type Stats struct {
 	Refused  map[string]uint64 // were no records, by reason; never nil
 
 	Ignored      uint64 // the Handler is not enabled for
-	Repeated     uint64 // Tail had handed on already, or gets once more by another of its patterns
+	Duplicates   uint64 // Tail had handed on already, or gets once more by another of its patterns
 	Missed       uint64 // are known to be missed
 	Gaps         uint64 // there were, with those of which it is not known how much was missed
 	Claimed      uint64 // entries taken over from consumers that did not acknowledge them
@@ -130,7 +130,7 @@ func (r *Reader) Stats() Stats {
 		Dropped:      t.Dropped + r.lost.Load(),
 		Refused:      t.Refused,
 		Ignored:      t.Ignored + r.ignored.Load(),
-		Repeated:     r.repeated.Load(),
+		Duplicates:   r.duplicates.Load(),
 		Missed:       r.missed.Load(),
 		Gaps:         r.gaps.Load(),
 		Claimed:      r.claimed.Load(),

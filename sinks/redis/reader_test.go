@@ -159,8 +159,8 @@ func TestReader_dropsRepeats(t *testing.T) {
 	h := new(kept)
 	r := &redis.Reader{URL: s.url(), Handler: h}
 	tail(t, r, redis.Source{Stream: "log", From: "0"})
-	peertest.WaitFor(t, "ten entries", func() bool { st := r.Stats(); return st.Written+st.Repeated >= 10 })
-	if st := r.Stats(); st.Written != 5 || st.Repeated != 5 {
+	peertest.WaitFor(t, "ten entries", func() bool { st := r.Stats(); return st.Written+st.Duplicates >= 10 })
+	if st := r.Stats(); st.Written != 5 || st.Duplicates != 5 {
 		t.Errorf("stats %+v", st)
 	}
 	if got := h.all(); !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
@@ -247,7 +247,7 @@ func TestReader_doesNotBeginAgainAfterARefusal(t *testing.T) {
 	}
 	send("last")
 	peertest.WaitFor(t, "the last record", func() bool { return slices.Contains(h.all(), "last") })
-	if st := r.Stats(); len(h.all()) != 2 || st.Gaps != 0 || st.Repeated != 0 {
+	if st := r.Stats(); len(h.all()) != 2 || st.Gaps != 0 || st.Duplicates != 0 {
 		t.Errorf("%q, %+v", h.all(), st)
 	}
 }

@@ -76,8 +76,9 @@ var ErrClosed = errors.New("redis: closed")
 type Format int
 
 const (
-	// JSON keeps the kind of every value, and where the record comes from.
-	JSON Format = iota
+	// Wire is JSON that keeps the kind of every value, and where the record comes
+	// from.
+	Wire Format = iota
 	// RedisLog is the object of Python's python-redis-log: the keys name, level,
 	// filename, line_no, msg, args, time, username, funcname, hostname and
 	// traceback. It has no place for attributes: they are added to msg as
@@ -112,7 +113,7 @@ type Options struct {
 	// below 0: it is not trimmed.
 	MaxList int64
 
-	// Format is the form of the records. Default JSON.
+	// Format is the form of the records. Default Wire.
 	Format Format
 
 	// Client is what commands are sent with, instead of a client of the
@@ -242,8 +243,8 @@ func check(url string, o *Options) (*goredis.Options, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case o.Format < JSON || o.Format > RedisLog:
-		return nil, fmt.Errorf("redis: Format %d: want JSON or RedisLog", o.Format)
+	case o.Format < Wire || o.Format > RedisLog:
+		return nil, fmt.Errorf("redis: Format %d: want Wire or RedisLog", o.Format)
 	case o.Channel != "" && o.ChannelFunc != nil:
 		return nil, errors.New("redis: both Channel and ChannelFunc: want one of them")
 	case o.Stream != "" && o.Stream == o.List:

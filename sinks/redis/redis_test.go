@@ -98,7 +98,7 @@ func TestNew_panicsAsCheckSays(t *testing.T) {
 		{"a database with a name", "redis://:secret@127.0.0.1/" + password, redis.Options{}, "database number"},
 		{"an option that is none", "redis://127.0.0.1?" + password + "=1", redis.Options{}, "option"},
 		{"a URL and a client", "redis://127.0.0.1", redis.Options{Client: client}, "both a URL and a Client"},
-		{"another format", "redis://127.0.0.1", redis.Options{Format: 7}, "want JSON or RedisLog"},
+		{"another format", "redis://127.0.0.1", redis.Options{Format: 7}, "want Wire or RedisLog"},
 		{"two channels", "redis://127.0.0.1", redis.Options{Channel: "a", ChannelFunc: func(slogworks.View) string { return "" }}, "ChannelFunc"},
 		{"one key for two things", "redis://127.0.0.1", redis.Options{Stream: "a", List: "a"}, "both stream and list"},
 	} {
@@ -576,7 +576,7 @@ func TestRedisLog_levels(t *testing.T) {
 
 func TestHandler_cutsLongRecords(t *testing.T) {
 	s := startServer(t)
-	for _, format := range []redis.Format{redis.JSON, redis.RedisLog} {
+	for _, format := range []redis.Format{redis.Wire, redis.RedisLog} {
 		key := fmt.Sprint("list", format)
 		h := newHandler(t, s.url(), redis.Options{List: key, Format: format, MaxRecordBytes: 1})
 		long := strings.Repeat("long \x00", 10_000)

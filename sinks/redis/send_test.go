@@ -43,7 +43,7 @@ func TestHandler_numbersAnewWhatWasOvertaken(t *testing.T) {
 	got := new(kept)
 	r := &redis.Reader{URL: s.url(), Handler: got}
 	tail(t, r, redis.Source{Stream: "log", From: "0"})
-	peertest.WaitFor(t, "three entries", func() bool { st := r.Stats(); return st.Written+st.Repeated == 3 })
+	peertest.WaitFor(t, "three entries", func() bool { st := r.Stats(); return st.Written+st.Duplicates == 3 })
 	if got := got.all(); !slices.Equal(got, []string{"0", "2", "1"}) {
 		t.Errorf("got %q", got)
 	}

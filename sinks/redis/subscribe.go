@@ -105,7 +105,7 @@ func (f *feed) listen(ctx context.Context, channels, patterns []string) error {
 			}
 		case *goredis.Message:
 			if isCopy(m, last) {
-				f.repeated.Add(1)
+				f.duplicates.Add(1)
 				break
 			}
 			last = m

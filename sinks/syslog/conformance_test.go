@@ -23,7 +23,7 @@ func TestHandler_conforms(t *testing.T) {
 			handlertest.RunSink(t, func(t *testing.T) (slog.Handler, func() []map[string]any) {
 				d := newDaemon(t, test.scheme, "", test.opts.Framing)
 				opts := test.opts
-				opts.MaxBytes = 64 << 10
+				opts.MaxRecordBytes = 64 << 10
 				h := newHandler(t, d.target, opts)
 				return h, func() []map[string]any {
 					var results []map[string]any

@@ -44,7 +44,7 @@ func newForm(o *Options, t target) form {
 		sdID:      o.SDID,
 		addSource: o.AddSource,
 		keepLF:    o.Framing == Octet || t.IsDatagram(),
-		max:       o.MaxBytes,
+		max:       o.MaxRecordBytes,
 	}
 	if f.facility == 0 {
 		f.facility = User

@@ -159,7 +159,7 @@ func TestMessage_isCutOnACharacterWithAMark(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		record slog.Record
-		full   float64 // how much of MaxBytes it should use at least
+		full   float64 // how much of MaxRecordBytes it should use at least
 		check  func(t *testing.T, m strict)
 	}{
 		"a long message": {peertest.Record(strings.Repeat("☃", 10_000), slog.Int("k", 1)), 0.8, func(t *testing.T, m strict) {
@@ -196,9 +196,9 @@ func TestMessage_isCutOnACharacterWithAMark(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, limit := range []int{1024, 2048, 8192} {
 				opts := options()
-				opts.MaxBytes = limit
+				opts.MaxRecordBytes = limit
 				if limit == 1024 {
-					opts = syslog.Options{Hostname: strings.Repeat("h", 300), AppName: strings.Repeat("a", 300), ProcID: strings.Repeat("p", 300), MsgID: strings.Repeat("m", 300), MaxBytes: 1}
+					opts = syslog.Options{Hostname: strings.Repeat("h", 300), AppName: strings.Repeat("a", 300), ProcID: strings.Repeat("p", 300), MsgID: strings.Repeat("m", 300), MaxRecordBytes: 1}
 				}
 				got := syslog.Message(toUDP, &opts, test.record)
 				if len(got) > limit || float64(len(got)) < test.full*float64(limit) && limit > 1024 {
@@ -221,7 +221,7 @@ func TestMessage_isCutOnACharacterWithAMark(t *testing.T) {
 	}
 	t.Run("what just fits is whole", func(t *testing.T) {
 		opts := options()
-		opts.MaxBytes = 1024
+		opts.MaxRecordBytes = 1024
 		head := len(syslog.Message(toUDP, &opts, peertest.Record("x"))) - 1
 		for extra := range 2 {
 			m := mustParse(t, syslog.Message(toUDP, &opts, peertest.Record(strings.Repeat("x", 1024-head+extra))))
@@ -239,7 +239,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add("\xff\x00☃", "k\n\x00", "\\", "☃", int64(1<<62), true)
 	f.Fuzz(func(t *testing.T, message, key, value, group string, n int64, lf bool) {
 		opts := options()
-		opts.MaxBytes = 1 << 20
+		opts.MaxRecordBytes = 1 << 20
 		if lf {
 			opts.Framing = syslog.LF
 		}
@@ -271,7 +271,7 @@ func FuzzMessage(f *testing.F) {
 		}
 
 		// However short it has to be, it is one message by the grammar.
-		opts.MaxBytes = 1
+		opts.MaxRecordBytes = 1
 		if short := syslog.Message("tcp://127.0.0.1:514", &opts, r); len(short) > 1024 {
 			t.Errorf("cut, it has %d bytes", len(short))
 		} else {

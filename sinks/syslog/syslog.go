@@ -25,7 +25,7 @@
 // once. What the system had taken for sending when the connection broke or the
 // daemon stopped is lost, and nobody knows how much that was; all that is known
 // is sent again by the queue. A datagram may get lost without anybody knowing.
-// A message that is longer than MaxBytes is cut, with a mark. os.Exit, SIGKILL
+// A message that is longer than MaxRecordBytes is cut, with a mark. os.Exit, SIGKILL
 // and a panic lose what the queue in front holds, nothing else.
 //
 // A [Receiver] reads what others send, in RFC 5424, RFC 3164 or in no form at
@@ -130,13 +130,13 @@ type Options struct {
 	// AddSource adds the file and line of the call as the attribute source.
 	AddSource bool
 
-	// MaxBytes is how many bytes a message may have, head and all. In one that
+	// MaxRecordBytes is how many bytes a message may have, head and all. In one that
 	// would be longer, the longest texts are cut on a character and end with
 	// "!truncated"; if that is not enough, the last attributes are left out. It
 	// then has an attribute "!truncated" with the number of bytes that it would
 	// have had. Default 8000, as rsyslogd takes 8096 unless it is told otherwise;
 	// at least 1 KiB.
-	MaxBytes int
+	MaxRecordBytes int
 
 	// TLS is the configuration for a target tls://. Default nil: the roots of
 	// the system, and the host of the target as the name of the server.
@@ -193,8 +193,8 @@ type core struct {
 // or [Local]. Daemons mostly listen on port 514, for tls on 6514. It does not
 // connect before there is a record. New panics if target and options do not fit,
 // as [Check] says.
-func New(to string, opts *Options) *Handler {
-	t, err := parseTarget(to)
+func New(target string, opts *Options) *Handler {
+	t, err := parseTarget(target)
 	if err == nil {
 		err = check(t, opts)
 	}
@@ -223,8 +223,8 @@ func New(to string, opts *Options) *Handler {
 
 // Check returns an error that says what is wrong with a target and its options,
 // for those who read them from a configuration.
-func Check(to string, opts *Options) error {
-	t, err := parseTarget(to)
+func Check(target string, opts *Options) error {
+	t, err := parseTarget(target)
 	if err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ func TestHandler_hasADeadlineOnEveryWrite(t *testing.T) {
 				defer p.Close()
 				address = p.LocalAddr().String()
 			}
-			h := newHandler(t, scheme+"://"+address, syslog.Options{WriteTimeout: 50 * time.Millisecond, MaxBytes: 1 << 20, Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}})
+			h := newHandler(t, scheme+"://"+address, syslog.Options{WriteTimeout: 50 * time.Millisecond, MaxRecordBytes: 1 << 20, Backoff: slogworks.Backoff{Min: time.Hour, Max: time.Hour}})
 			size := 1 << 19
 			if scheme == "unixgram" {
 				size = 1 << 10
@@ -276,7 +276,7 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	h := newHandler(t, "tcp://"+l.Addr().String(), syslog.Options{WriteTimeout: 50 * time.Millisecond, MaxBytes: 1 << 20})
+	h := newHandler(t, "tcp://"+l.Addr().String(), syslog.Options{WriteTimeout: 50 * time.Millisecond, MaxRecordBytes: 1 << 20})
 	messages := slices.Repeat([]string{strings.Repeat("x", 100_000)}, 200) // 20 MB, more than the system takes
 	e := peertest.DeliveryError(t, h.HandleBatch(t.Context(), peertest.Batch(1, messages...)))
 	if e.Accepted == 0 || e.Accepted == len(messages) {
@@ -314,7 +314,7 @@ func TestHandler_countsWhatWasWritten(t *testing.T) {
 
 func TestHandler_skipsADatagramThatTheSystemDoesNotTake(t *testing.T) {
 	d := newDaemon(t, "unixgram", "", 0)
-	h := newHandler(t, d.target, syslog.Options{MaxBytes: 16 << 20})
+	h := newHandler(t, d.target, syslog.Options{MaxRecordBytes: 16 << 20})
 	if err := h.HandleBatch(t.Context(), peertest.Batch(1, "first", strings.Repeat("x", 8<<20), "third")); err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestHandler_skipsADatagramThatTheSystemDoesNotTake(t *testing.T) {
 
 	// By UDP, there is no such message.
 	u := newDaemon(t, "udp", "", 0)
-	h = newHandler(t, u.target, syslog.Options{MaxBytes: 16 << 20})
+	h = newHandler(t, u.target, syslog.Options{MaxRecordBytes: 16 << 20})
 	peertest.Handle(t, h, peertest.Record(strings.Repeat("x", 8<<20)))
 	if m := mustParse(t, u.await(t, 1)[0]); !strings.HasSuffix(m.message, "x!truncated") {
 		t.Errorf("the message ends with %q", m.message[len(m.message)-20:])
@@ -356,7 +356,7 @@ func TestHandler_shutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		h := newHandler(t, "tcp://"+l.Addr().String(), syslog.Options{MaxBytes: 1 << 20})
+		h := newHandler(t, "tcp://"+l.Addr().String(), syslog.Options{MaxRecordBytes: 1 << 20})
 		done := make(chan error, 1)
 		go func() {
 			var err error
