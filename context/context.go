@@ -47,6 +47,7 @@ import (
 // each stage looks for it with each record. It never changes.
 type scope struct {
 	attrs      *slog.Record // that has these and nothing else, as a start for others
+	n          int          // of attrs
 	processors []processor  // oldest first
 	bindings   *binding     // newest first
 }
@@ -111,6 +112,6 @@ func add(ctx context.Context, n int, to func(r *slog.Record)) context.Context {
 		r := *c.attrs
 		to(&r)
 		r = r.Clone() // leaves no room that several could grow into
-		c.attrs = &r
+		c.attrs, c.n = &r, r.NumAttrs()
 	})
 }

@@ -93,8 +93,12 @@ func (h *Handler) inject(ctx context.Context, c *scope, r *slog.Record) error {
 		ctx, *r = c.process(ctx, *r)
 	}
 	whole := *c.attrs
-	h.addExtracted(&whole, ctx)
-	if whole.NumAttrs() == 0 {
+	n := c.n
+	if len(h.extract) > 0 {
+		h.addExtracted(&whole, ctx)
+		n = whole.NumAttrs() // which copies the record
+	}
+	if n == 0 {
 		return h.next.Handle(ctx, *r)
 	}
 	join(&whole, r, h.under)

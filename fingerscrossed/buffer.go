@@ -15,26 +15,27 @@ import (
 
 // buffer is what a scope holds. The handler knows all buffers that are in use.
 // They do not lead back to their scopes, which therefore become garbage when
-// nobody can use them any more.
+// nobody can use them any more. Each scope makes one, so that what most scopes
+// never need is behind pointers.
 type buffer struct {
 	core   *core
 	parent *Scope // released first; nil at the outermost
-	depth  int    // how many there are above it
 	began  time.Time
+	depth  int32 // how many there are above it
 
 	state  atomic.Int32                 // changed under mu
 	opened atomic.Pointer[chain.Target] // by Options.Open, or next if that failed; nil before
 
 	mu       sync.Mutex
-	changed  sync.Cond // on mu: the state, or how far the writing has come
+	changed  *sync.Cond // on mu: the state, or how far the writing has come; nil until somebody waits
 	held     list
 	contexts weak.Pointer[contexts]
 	granted  int64 // of Options.TotalBytes
 	pushed   uint64
 	put      uint64 // how many of those pushed are no longer on their way
-	lost     loss   // since the last release
-	rounds   int    // of the work that is going on
-	passes   int    // records on their way to what Options.Open opened
+	lost     *loss  // since the last release; nil for nothing
+	rounds   int32  // of the work that is going on
+	passes   int32  // records on their way to what Options.Open opened
 	closer   io.Closer
 	stats    Stats
 
@@ -59,7 +60,6 @@ const (
 
 func newBuffer(c *core, parent *Scope) *buffer {
 	b := &buffer{core: c, parent: parent}
-	b.changed.L = &b.mu
 	if parent != nil {
 		b.depth = parent.buffer.depth + 1
 	}
@@ -92,14 +92,18 @@ func (s *Scope) handle(ctx context.Context, with *chain.Node, r *slog.Record, fr
 	if live && state == armed {
 		return s.pass(ctx, with, r)
 	}
-	size, plain := measure(r)
-	if !plain {
-		if !frozen {
-			// Not under the lock: it calls methods of the values, which may log.
-			own := c.frozen(r)
-			r = &own
-		}
-		size = measureAll(r)
+	size, attrs, plain := measure(r)
+	switch {
+	case !plain && !frozen:
+		// Not under the lock: it calls methods of the values, which may log.
+		own := c.frozen(r)
+		r, size = &own, measureAll(&own)
+	case !plain:
+		own := r.Clone()
+		r, size = &own, measureAll(&own)
+	case attrs > inlineAttrs:
+		own := r.Clone()
+		r = &own
 	}
 	mayDrop := r.Level < level && !triggers
 
@@ -180,7 +184,7 @@ func (s *Scope) passOpened(ctx context.Context, with *chain.Node, r *slog.Record
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.passes--
-		b.changed.Broadcast()
+		b.tell()
 		if wanted {
 			b.countPassed(s, err)
 		}
@@ -219,6 +223,9 @@ func (b *buffer) count(more Stats) {
 // drop counts a record that is dropped for want of room. The lock is held.
 func (b *buffer) drop(level slog.Level) {
 	b.stats.Evicted++
+	if b.lost == nil {
+		b.lost = new(loss)
+	}
 	b.lost.add(level)
 }
 

@@ -104,7 +104,7 @@ type records struct {
 	list
 	contexts []context.Context // one for each; nil if they are lost
 	popped   int
-	lost     loss // those that were dropped before
+	lost     *loss // those that were dropped before; nil for none
 }
 
 // front returns the oldest record and its context.

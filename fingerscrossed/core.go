@@ -171,11 +171,10 @@ func (c *core) report(err error) {
 // use lists the buffer of s among those in use, which Shutdown has to end. It
 // reports false if it is too late for that. The buffer's lock is held, which
 // comes before c.mu.
-func (c *core) use(s *Scope) bool {
+func (c *core) use(s *Scope) bool { return s.buffer.listed || c.list(s) }
+
+func (c *core) list(s *Scope) bool {
 	b := s.buffer
-	if b.listed {
-		return true
-	}
 	if b.state.Load() >= ending {
 		return false
 	}

@@ -32,7 +32,11 @@ func TestScope_allocatesNothingPerRecord(t *testing.T) {
 			}
 		}
 		few, many := testing.AllocsPerRun(200, scope(5)), testing.AllocsPerRun(200, scope(205))
-		if few > 3 || many > 3 {
+		most := 2.0
+		if name == "in a full buffer" {
+			most = 3 // to remember what was lost
+		}
+		if few > 2 || many > most {
 			t.Errorf("%s, a scope that discards 5 records allocates %v times, one that discards 205, %v", name, few, many)
 		}
 		if n := testing.AllocsPerRun(200, func() { log(background, logger, slog.LevelInfo) }); n > 0 {
@@ -49,7 +53,7 @@ func TestScope_allocatesNothingPerRecord(t *testing.T) {
 		if n := testing.AllocsPerRun(200, func() {
 			_, s := h.Begin(background)
 			s.End(nil)
-		}); n > 3 {
+		}); n > 2 {
 			t.Errorf("%s, an empty scope allocates %v times", name, n)
 		}
 	}

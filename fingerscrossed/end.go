@@ -31,10 +31,11 @@ func (b *buffer) isSlow() bool {
 func (b *buffer) end(s *Scope, failed bool) {
 	c := b.core
 	isProcess := c.process != nil && b == c.process.buffer
+	level := c.Level.Level() // not under the lock, since it is not ours
 	var err error
 	b.mu.Lock()
 	if failed && b.state.Load() < passing {
-		err = b.release()
+		err = b.releaseToEnd(s)
 		b.mu.Lock()
 	}
 	if !b.awaitIdle() {
@@ -60,11 +61,47 @@ func (b *buffer) end(s *Scope, failed bool) {
 	}
 	b.following, b.asked, b.endAsked = false, false, false
 	out := b.take(b.contexts.Value(), b.held.len)
-	if out.len > 0 {
-		b.mu.Unlock()
-		err = join(err, b.settle(&out))
-		b.mu.Lock()
+	if b.parent.live() == nil && out.highest < level {
+		// Nothing is to be written, as at most ends.
+		b.stats.Discarded += uint64(out.len)
+		out.clear()
 	}
+	if out.len == 0 {
+		b.finish(s, rearms, out.contexts, err)
+		return
+	}
+	b.mu.Unlock()
+	b.settleToEnd(s, rearms, &out, level, err)
+}
+
+// releaseToEnd is release, and ends the scope all the same if the next handler
+// calls runtime.Goexit.
+func (b *buffer) releaseToEnd(s *Scope) error {
+	released := false
+	defer func() {
+		if !released {
+			b.end(s, false)
+		}
+	}()
+	err := b.release()
+	released = true
+	return err
+}
+
+// settleToEnd settles what is left and finishes, also if the next handler calls
+// runtime.Goexit.
+func (b *buffer) settleToEnd(s *Scope, rearms bool, out *records, level slog.Level, err error) {
+	defer func() {
+		b.mu.Lock()
+		b.finish(s, rearms, out.contexts, err)
+	}()
+	err = join(err, b.settle(out, level))
+}
+
+// finish is the end of end, when all is written. The lock is held, and not on
+// return.
+func (b *buffer) finish(s *Scope, rearms bool, last []context.Context, err error) {
+	c := b.core
 	b.wait(func() bool { return b.passes == 0 })
 	closer := b.closer
 	b.closer = nil
@@ -74,10 +111,10 @@ func (b *buffer) end(s *Scope, failed bool) {
 		b.state.Store(ended)
 		c.unlist(b)
 		if s != nil && s.contexts != nil {
-			s.contexts.release(out.contexts)
+			s.contexts.release(last)
 			s.contexts, b.contexts = nil, weak.Pointer[contexts]{} // they are another's now
 		}
-		b.changed.Broadcast()
+		b.tell()
 	}
 	b.mu.Unlock()
 	if rearms {
@@ -100,8 +137,7 @@ func (b *buffer) isWritten() bool {
 
 // settle gives what nothing has triggered to the outer scope if that one still
 // holds; else it writes the records of Level and above and drops the others.
-func (b *buffer) settle(out *records) error {
-	level := b.core.Level.Level()
+func (b *buffer) settle(out *records, level slog.Level) error {
 	if outer := b.parent.live(); outer != nil {
 		if moved, err := b.moveTo(outer, out, level); moved {
 			return err
@@ -116,6 +152,7 @@ func (b *buffer) moveTo(outer *Scope, out *records, level slog.Level) (moved boo
 	b.mu.Lock()
 	b.giveBack() // what outer will need
 	lost := b.lost
+	b.lost = nil
 	b.mu.Unlock()
 	o := outer.buffer
 	o.mu.Lock()
@@ -130,7 +167,7 @@ func (b *buffer) moveTo(outer *Scope, out *records, level slog.Level) (moved boo
 	}
 	o.pushed += n
 	o.stats.Accepted += n
-	o.lost.merge(lost)
+	o.lost = lost.merged(o.lost)
 	fits := o.trim(outer.contexts, level)
 	if !fits {
 		o.state.Store(busy)
@@ -196,14 +233,14 @@ func (b *buffer) flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.changed.Broadcast()
+		b.tell()
 	})
 	defer stop()
 	for b.isWritten() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.changed.Wait()
+		b.changing().Wait()
 	}
 	return nil
 }
@@ -252,7 +289,7 @@ func (b *buffer) giveUp() uint64 {
 	b.stats.Discarded += uint64(b.held.len)
 	b.contexts.Value().clear()
 	b.held.clear()
-	b.changed.Broadcast()
+	b.tell()
 	if b.isWritten() {
 		b.endAsked = true
 		b.mu.Unlock()

@@ -141,7 +141,9 @@ type Options struct {
 // record is the trigger; for others, a record at Warn before the release says
 // how many were dropped for want of room. The next handler may log, but must not
 // wait for another goroutine that does: a record that triggers waits for what is
-// being written. Handlers derived by With share the scopes.
+// being written. If it ends the goroutine by runtime.Goexit, the record or batch
+// that it was given has failed, and the others of the release are written all the
+// same. Handlers derived by With share the scopes.
 type Handler struct {
 	core  *core
 	with  *chain.Node
@@ -245,7 +247,10 @@ func (h *Handler) scope(ctx context.Context) *Scope {
 	if s == nil {
 		s = h.core.process
 		if ctx != nil && (h.core.scopes.Load() > 0 || s != nil) {
-			if inner, ok := ctx.Value(h.core).(*Scope); ok {
+			// Each record is asked twice, and most often with Begin's own context.
+			if begun, ok := ctx.(*scopeContext); ok && begun.scope.buffer.core == h.core {
+				s = &begun.scope
+			} else if inner, ok := ctx.Value(h.core).(*Scope); ok {
 				s = inner
 			}
 		}

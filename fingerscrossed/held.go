@@ -34,37 +34,43 @@ type list struct {
 	first, end int // the first record in head, and the one after the last in tail
 	len        int
 	bytes      int
-	triggers   int // how many of the records trigger
+	triggers   int        // how many of the records trigger
+	highest    slog.Level // no record is above it, unless the list is empty
 }
 
+// push adds a record that shares no memory with one of somebody else's.
 func (l *list) push(with *chain.Node, r *slog.Record, size int, triggers bool) {
 	if l.tail == nil || l.end == chunkSize {
 		l.grow()
 	}
 	e := &l.tail.entries[l.end]
 	e.with = with
-	if r.NumAttrs() <= inlineAttrs {
-		e.record = *r
-	} else {
-		e.record = r.Clone()
-	}
+	e.record = *r // not together with the other, which would take two copies
 	size = min(size, maxSize)
 	l.tail.sizes[l.end] = int32(size)
 	if triggers {
 		l.tail.triggers |= 1 << l.end
 		l.triggers++
 	}
+	if l.len == 0 || r.Level > l.highest {
+		l.highest = r.Level
+	}
 	l.end++
 	l.len++
 	l.bytes += size
 }
 
-// inlineAttrs is how many attributes a slog.Record has room for. One that has
-// no more shares no memory, and is its own clone.
-const inlineAttrs = 5
-
 // maxSize is counted for a record that is even larger.
 const maxSize = 1 << 30
+
+// reuse lets a chunk be used again, in which there were so many records. One that
+// waits for that must hold on to nothing. To clear its records together takes a
+// fraction of clearing one at a time.
+func (c *chunk) reuse(used int) {
+	clear(c.entries[:used])
+	c.triggers, c.next = 0, nil
+	chunks.Put(c)
+}
 
 func (l *list) grow() {
 	c := chunks.Get().(*chunk)
@@ -99,15 +105,12 @@ func (l *list) pop() {
 	l.first++
 	l.len--
 	if l.len == 0 || l.first == chunkSize {
-		// One that waits to be used again must hold on to nothing. To clear its
-		// records together takes a fraction of clearing one at a time.
-		clear(c.entries[:l.first])
+		used := l.first
 		l.head, l.first = c.next, 0
 		if l.head == nil {
 			l.tail, l.end = nil, 0
 		}
-		c.triggers, c.next = 0, nil
-		chunks.Put(c)
+		c.reuse(used)
 	}
 }
 
@@ -116,9 +119,16 @@ func (l *list) pop() {
 const largeSize = 2 * entrySize
 
 func (l *list) clear() {
-	for l.len > 0 {
-		l.pop()
+	for c := l.head; c != nil; {
+		used := chunkSize
+		if c == l.tail {
+			used = l.end
+		}
+		next := c.next
+		c.reuse(used)
+		c = next
 	}
+	*l = list{}
 }
 
 // throughTrigger returns how many records there are up to the first that
@@ -157,13 +167,19 @@ const (
 	attrSize  = 40
 )
 
-// measure estimates what keeping r takes. It gives up, and reports false, at a
-// value that may need freezing: one look at the attributes is measurably less
-// than two, and mostly it is enough.
-func measure(r *slog.Record) (size int, plain bool) {
-	size, plain = entrySize+len(r.Message)+attrSize*max(0, r.NumAttrs()-inlineAttrs), true
+// inlineAttrs is how many attributes a slog.Record has room for. One that has
+// no more shares no memory, and is its own clone.
+const inlineAttrs = 5
+
+// measure estimates what keeping r takes, and counts its attributes. It gives
+// up, and reports false, at a value that may need freezing: one look at the
+// attributes is measurably less than two, and mostly it is enough. NumAttrs
+// would copy the record, which can be measured as well.
+func measure(r *slog.Record) (size, attrs int, plain bool) {
+	size, plain = entrySize+len(r.Message), true
 	r.Attrs(func(a slog.Attr) bool {
 		size += len(a.Key)
+		attrs++
 		switch a.Value.Kind() {
 		case slog.KindString:
 			size += len(a.Value.String())
@@ -173,7 +189,7 @@ func measure(r *slog.Record) (size int, plain bool) {
 		}
 		return plain
 	})
-	return size, plain
+	return size + attrSize*max(0, attrs-inlineAttrs), attrs, plain
 }
 
 // measureAll is measure for records that have any values.

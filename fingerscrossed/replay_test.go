@@ -966,3 +966,35 @@ func TestHandler_HandleBatch_sortsAStreamByScope(t *testing.T) {
 	}
 	shutDown(t, h)
 }
+
+func TestScope_oneBadRecordCostsOneRecord(t *testing.T) {
+	for name, bad := range map[string]func() error{
+		"an error": func() error { return errFailed },
+		"a panic":  func() error { panic(errFailed) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
+				if b.Items[0].Record.Message == "bad" {
+					return bad()
+				}
+				return nil
+			}}
+			// It passes batches on and what is behind it takes none.
+			h := fingerscrossed.New(fanout.AtLeast(rec.Plain(), slog.LevelDebug), nil)
+			ctx, scope := h.Begin(t.Context())
+			logger := slog.New(h)
+			for _, message := range []string{"a", "bad", "b", "c"} {
+				logger.DebugContext(ctx, message)
+			}
+			if err := scope.Trigger(); !errors.Is(err, errFailed) {
+				t.Errorf("Trigger returned %v", err)
+			}
+			scope.End(nil)
+			wantMessages(t, rec, "a b c")
+			if s := h.Stats(); s.Written != 3 || s.Failed != 1 {
+				t.Errorf("the counts are %+v", s)
+			}
+			wantBalanced(t, h)
+		})
+	}
+}

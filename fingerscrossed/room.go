@@ -1,6 +1,9 @@
 package fingerscrossed
 
-import "log/slog"
+import (
+	"log/slog"
+	"sync"
+)
 
 // trim drops the oldest records until there are not too many. It stops at one of
 // Level or above, which has to be written as it would be without this handler,
@@ -93,7 +96,22 @@ func (b *buffer) wait(until func() bool) bool {
 		if b.core.life.Err() != nil {
 			return false
 		}
-		b.changed.Wait()
+		b.changing().Wait()
 	}
 	return true
+}
+
+// changing returns what tell wakes up. The lock is held.
+func (b *buffer) changing() *sync.Cond {
+	if b.changed == nil {
+		b.changed = sync.NewCond(&b.mu)
+	}
+	return b.changed
+}
+
+// tell wakes up those who wait for a change. The lock is held.
+func (b *buffer) tell() {
+	if b.changed != nil {
+		b.changed.Broadcast()
+	}
 }

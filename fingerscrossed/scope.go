@@ -25,23 +25,43 @@ type Scope struct {
 // with. A scope begun in the context of another is nested in it: its trigger
 // releases the outer one first, and what it still holds when it ends is held by
 // the outer one from then on, if that one still holds. The trigger of the outer
-// one does not release it. Begin does not block.
+// one does not release it. A nil ctx is taken for context.Background(). Begin does
+// not block.
 //
 //	ctx, scope := h.Begin(ctx)
 //	defer scope.End(&err)
 func (h *Handler) Begin(ctx context.Context) (context.Context, *Scope) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	c := h.core
 	c.check(ctx)
 	outer := h.Scope(ctx).live()
 	if outer == nil {
 		outer = c.process.live()
 	}
-	s := &Scope{buffer: newBuffer(c, outer)}
+	inside := &scopeContext{ctx, Scope{buffer: newBuffer(c, outer)}}
+	s := &inside.scope
 	if c.Slow > 0 {
 		s.buffer.began = time.Now()
 	}
 	c.scopes.Add(1)
-	return context.WithValue(ctx, c, s), s
+	return inside, s
+}
+
+// scopeContext is what context.WithValue would make for a scope, and the scope:
+// each request needs both.
+type scopeContext struct {
+	context.Context
+	scope Scope
+}
+
+// Value returns the scope for the handler's key.
+func (c *scopeContext) Value(key any) any {
+	if key == any(c.scope.buffer.core) {
+		return &c.scope
+	}
+	return c.Context.Value(key)
 }
 
 // Do calls f in a scope of its own and returns what f returns. An error of f
@@ -124,7 +144,7 @@ func (s *Scope) Discard() {
 	b.stats.Discarded += uint64(b.held.len)
 	b.held.clear()
 	s.contexts.clear()
-	b.lost = loss{}
+	b.lost = nil
 	b.giveBack()
 }
 

@@ -700,3 +700,15 @@ func TestScope_isNotEndedWhileItsContextIsInUse(t *testing.T) {
 
 // refuse is for Recorder.Before.
 func refuse(context.Context, slogworks.Batch) error { return errFailed }
+
+func TestHandler_Begin_takesNoContextForTheEmptyOne(t *testing.T) {
+	var b strings.Builder
+	h := fingerscrossed.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}), nil)
+	var none context.Context
+	ctx, s := h.Begin(none)
+	slog.New(h).InfoContext(ctx, "held")
+	s.End(nil)
+	if ctx.Err() != nil || ctx.Value("none") != nil || !strings.Contains(b.String(), "held") {
+		t.Errorf("wrote %q", &b)
+	}
+}

@@ -83,7 +83,13 @@ type loss struct {
 	since                   time.Time
 }
 
-func (l *loss) total() uint64 { return l.debug + l.info + l.warn + l.more }
+// total is also for a nil loss.
+func (l *loss) total() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.debug + l.info + l.warn + l.more
+}
 
 func (l *loss) add(level slog.Level) {
 	if l.since.IsZero() {
@@ -101,14 +107,22 @@ func (l *loss) add(level slog.Level) {
 	}
 }
 
-func (l *loss) merge(other loss) {
-	if l.since.IsZero() || !other.since.IsZero() && other.since.Before(l.since) {
+// merged returns l with what is in other, either of which may be nil.
+func (l *loss) merged(other *loss) *loss {
+	switch {
+	case l == nil:
+		return other
+	case other == nil:
+		return l
+	}
+	if other.since.Before(l.since) {
 		l.since = other.since
 	}
 	l.debug += other.debug
 	l.info += other.info
 	l.warn += other.warn
 	l.more += other.more
+	return l
 }
 
 // record is what the log says about the loss.

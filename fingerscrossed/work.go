@@ -30,26 +30,48 @@ const (
 )
 
 // work writes what is to be written until nothing is. The caller has set the
-// state to busy, so that there is one at a time, and keeps the scope alive.
-func (b *buffer) work() error {
-	var err error
+// state to busy, so that there is one at a time, and keeps the scope alive. If
+// the next handler ends the goroutine by runtime.Goexit, as testing.T.FailNow
+// does, this goes on all the same: nobody else would.
+func (b *buffer) work() (err error) {
+	var next step
+	var out records
+	var level slog.Level
+	writing := false
+	defer func() {
+		if writing {
+			defer b.work()
+			defer b.lose(&out)
+			_ = b.write(next, &out, level)
+		}
+	}()
 	for {
-		level := b.core.Level.Level()
+		level = b.core.Level.Level()
 		b.mu.Lock()
-		next, out := b.decide(level)
+		next, out = b.decide(level)
 		ends := next == nothing && b.endAsked
 		b.mu.Unlock()
-		switch next {
-		case nothing:
+		if next == nothing {
 			if ends {
 				b.end(nil, false)
 			}
 			return err
-		case escalate:
+		}
+		writing = true
+		if next == escalate {
 			err = join(err, b.parent.trigger())
 		}
 		err = join(err, b.write(next, &out, level))
+		writing = false
 	}
+}
+
+// lose counts records that nobody can write.
+func (b *buffer) lose(out *records) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count(Stats{Failed: uint64(out.len)})
+	out.clear()
 }
 
 // join is errors.Join for when there are no errors.
@@ -80,7 +102,7 @@ func (b *buffer) decide(level slog.Level) (next step, out records) {
 		b.asked = b.asked && !b.following && n < b.held.len
 		next, out = escalate, b.take(v, n)
 		if n > 0 {
-			out.lost, b.lost = b.lost, loss{}
+			out.lost, b.lost = b.lost, nil
 			b.stats.Escalations++
 		}
 	default:
@@ -95,7 +117,7 @@ func (b *buffer) decide(level slog.Level) (next step, out records) {
 			b.rest(armed)
 		}
 	}
-	b.changed.Broadcast()
+	b.tell()
 	return next, out
 }
 

@@ -36,9 +36,23 @@ func (b *buffer) write(how step, out *records, level slog.Level) error {
 	below := how == settle || how == follow && c.After == PassLevel
 	var written, discarded uint64
 	var failed failures
-	if out.lost.total() > 0 {
+	trying, returns := false, false
+	defer func() {
+		if trying {
+			failed.n++
+			out.pop()
+		}
+		b.mu.Lock()
+		b.count(Stats{Written: written, Failed: failed.n, Discarded: discarded})
+		b.mu.Unlock()
+		if !returns {
+			_ = b.write(how, out, level) // what is left, after a runtime.Goexit of the next handler
+		}
+	}()
+	if lost := out.lost; lost.total() > 0 {
+		out.lost = nil
 		_, ctx := out.front()
-		_, err := deliver(made.context(ctx), to, &entry{record: out.lost.record()})
+		_, err := deliver(made.context(ctx), to, &entry{record: lost.record()})
 		failed.add(err, 0)
 	}
 	for ; out.len > 0; out.pop() {
@@ -47,7 +61,9 @@ func (b *buffer) write(how step, out *records, level slog.Level) error {
 			discarded++
 			continue
 		}
+		trying = true
 		wanted, err := deliver(made.context(ctx), to, e)
+		trying = false
 		switch {
 		case err != nil:
 			failed.add(err, 1)
@@ -57,9 +73,7 @@ func (b *buffer) write(how step, out *records, level slog.Level) error {
 			discarded++
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count(Stats{Written: written, Failed: failed.n, Discarded: discarded})
+	returns = true
 	return failed.err()
 }
 
@@ -109,16 +123,20 @@ func (b *buffer) writeBatch(next slogworks.BatchHandler, out *records) error {
 		batch.Kind = slogworks.Escalation
 		batch.Items = append(batch.Items, slogworks.Item{Context: ctx, Record: e.with.Flatten(e.record)})
 	}
-	var err error
-	if n := len(batch.Items); n > 0 {
-		err = stage.HandleBatch(made.made, next, batch)
-		all.Written = uint64(stage.Accepted(err, n))
+	n := len(batch.Items)
+	defer func() {
 		all.Failed = uint64(n) - all.Written
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.count(all)
+	}()
+	if n == 0 {
+		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count(all)
-	return err
+	var failed failures
+	stage.HandleAll(made.made, next, batch, func(err error, first, end int) { failed.add(err, uint64(end-first)) })
+	all.Written = uint64(n) - failed.n
+	return failed.err()
 }
 
 // takesBatches reports whether h, which has HandleBatch, does not only unpack
@@ -153,18 +171,20 @@ func (b *buffer) open(out *records) *chain.Target {
 	made := replay{core: c}
 	e, ctx := out.last()
 	view, ctx := e.with.View(e.record), made.context(ctx)
-	handler, closer, err := callOpen(func() (slog.Handler, io.Closer, error) { return c.Open(ctx, view) })
 	to := c.next
+	var closer io.Closer
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.closer = closer
+		b.opened.Store(to)
+	}()
+	handler, opened, err := callOpen(func() (slog.Handler, io.Closer, error) { return c.Open(ctx, view) })
 	if err != nil {
-		closer = nil
 		c.report(fmt.Errorf("fingerscrossed: Open: %w", err))
 	} else {
-		to = &chain.Target{Handler: handler}
+		to, closer = &chain.Target{Handler: handler}, opened
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closer = closer
-	b.opened.Store(to)
 	return to
 }
 

@@ -94,10 +94,11 @@ func isCounted(err error) bool {
 }
 
 // HandleBatch writes all records in one write to each file they go to: where a
-// rotation is due in their midst, the file gets those that fit. If a write
-// fails, the error is a [*slogworks.DeliveryError] that says how many records are
-// written. A record that cannot be encoded is left out, counted as dropped, and
-// the error says why.
+// rotation is due in their midst, the file gets those that fit. The error is a
+// [*slogworks.DeliveryError] that says how many records are written: fewer than
+// all if a write fails. A record that cannot be encoded is left out and counted
+// as dropped, and the error says why; as it must not be tried again, it counts
+// as accepted there.
 func (h *Handler) HandleBatch(_ context.Context, b slogworks.Batch) error {
 	c := h.core
 	c.mu.Lock()
@@ -117,14 +118,14 @@ func (h *Handler) HandleBatch(_ context.Context, b slogworks.Batch) error {
 	if cap(c.lines) > maxKept {
 		c.lines = nil
 	}
-	if err != nil {
-		return &slogworks.DeliveryError{
-			Accepted:  done,
-			Permanent: errors.Is(err, ErrClosed),
-			Err:       errors.Join(append(errs, err)...),
-		}
+	if err == nil && errs == nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	return &slogworks.DeliveryError{
+		Accepted:  done,
+		Permanent: err == nil || errors.Is(err, ErrClosed),
+		Err:       errors.Join(append(errs, err)...),
+	}
 }
 
 // maxKept is how large a buffer may be that is kept for the next batch.

@@ -139,6 +139,10 @@ func TestHandler_leavesOutWhatCannotBeEncoded(t *testing.T) {
 	if !errors.Is(err, errUnsayable) || !errors.As(err, &panicked) {
 		t.Errorf("the error is %v", err)
 	}
+	// Or who tries again would write the others twice.
+	if delivery, ok := err.(*slogworks.DeliveryError); !ok || delivery.Accepted != 5 || !delivery.Permanent {
+		t.Errorf("the error is the %T %v", err, err)
+	}
 	same(t, dir, map[string]string{"app.log": "0\n1\n2\n"})
 	if err := slog.New(h).Handler().Handle(t.Context(), slog.Record{Message: "panic"}); !errors.As(err, &panicked) {
 		t.Errorf("the error is %v", err)

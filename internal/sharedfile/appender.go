@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -180,22 +181,28 @@ func (a *Appender) Append(p []byte) (int, error) {
 
 // append writes p and reports whether it landed behind a fragment.
 func (a *Appender) append(p []byte) (n int, glued bool, err error) {
-	var r reservation
+	var t try
 	if a.ledger.memory != nil {
-		if r, err = a.reserve(len(p)); err == nil && a.fits(r) {
-			return a.write(p, r)
+		a.write(p, &t, true)
+	}
+	if !t.begun {
+		if err := a.enterToWrite(); err != nil {
+			a.trouble(err)
+		} else {
+			defer a.leave()
+			if t.at, err = a.place(len(p), t.at); err != nil {
+				a.trouble(err)
+			}
 		}
+		a.write(p, &t, false)
 	}
-
-	if err := a.enterToWrite(); err != nil {
-		a.trouble(err)
-		return a.write(p, r)
+	switch {
+	case t.err != nil:
+		return t.n, false, fmt.Errorf("sharedfile: %w", t.err)
+	case a.ledger.memory == nil:
+		return t.n, false, nil
 	}
-	defer a.leave()
-	if r, err = a.place(len(p), r); err != nil {
-		a.trouble(err)
-	}
-	return a.write(p, r)
+	return t.n, !t.quiet && a.glued(t.n), nil
 }
 
 // A reservation is a place in the file, or none if it is zero.
@@ -205,12 +212,9 @@ type reservation struct {
 	quiet bool // everything before it has been written
 }
 
-func (a *Appender) reserve(n int) (reservation, error) {
-	end, quiet, err := a.ledger.add(n)
-	if err != nil {
-		return reservation{}, err
-	}
-	return reservation{end: end, n: n, quiet: quiet}, nil
+func (a *Appender) reserve(n int) (r reservation, err error) {
+	defer fault(debug.SetPanicOnFault(true), &err)
+	return a.ledger.add(n)
 }
 
 // fits reports whether r is a place in the file that is open, within the limit.
@@ -222,39 +226,51 @@ func (a *Appender) fits(r reservation) bool {
 		r.end.bytes()-int64(r.n) <= a.header
 }
 
-// write writes p and reports whether it landed behind a fragment.
+// A try is how far a write has got, also if the lock file was truncated under it.
+type try struct {
+	at    reservation
+	begun bool
+	n     int
+	err   error
+	quiet bool // nobody can have left a fragment before it
+}
+
+// write writes p, to a place that it reserves for it or else to t.at. It does
+// not begin if the place that it reserves is not in the file that is open.
 //
 // Without memory, or where the lock could not be had, what is at the end of the
 // file is looked at first. Else others write at the same time, and where p
 // landed is known only afterwards. That look is spared if all reservations
-// before r were written when it was made, and none has been made since: then
-// nobody can have died, or met a full disk, in the middle of a line.
-func (a *Appender) write(p []byte, r reservation) (n int, glued bool, err error) {
-	if a.ledger.memory == nil {
-		if _, err := mend(a.file); err != nil {
-			return 0, false, fmt.Errorf("sharedfile: %w", err)
+// before this one were written when it was made, and none has been made since:
+// then nobody can have died, or met a full disk, in the middle of a line.
+func (a *Appender) write(p []byte, t *try, reserve bool) {
+	// One guard for all, since it can be measured. What went wrong with the
+	// ledger, the next one who needs it says.
+	var damaged error
+	defer fault(debug.SetPanicOnFault(true), &damaged)
+	if reserve {
+		at, err := a.ledger.add(len(p))
+		if t.at = at; err != nil || !a.fits(at) {
+			return
 		}
 	}
-	n, err = a.file.Write(p)
-	if err != nil {
+	t.begun = true
+	if a.ledger.memory == nil {
+		if _, t.err = mend(a.file); t.err != nil {
+			return
+		}
+	}
+	t.n, t.err = a.file.Write(p)
+	switch {
+	case t.at.n == 0: // it has no place
+	case t.err != nil:
 		// Else a disk that is full for long would have the file rotated again
 		// and again, to the last backup that is kept. What is written stays
 		// reserved and not written: all look where their lines land then.
-		if r.n > 0 {
-			_ = a.ledger.cancel(r.end, r.n-n) // the next one who needs the ledger says what is wrong
-		}
-		return n, false, fmt.Errorf("sharedfile: %w", err)
+		_ = a.ledger.cancel(t.at.end, t.at.n-t.n)
+	case a.ledger.memory != nil:
+		t.quiet = a.ledger.done(t.at.end, t.at.n) && t.at.quiet
 	}
-	if a.ledger.memory == nil {
-		return n, false, nil
-	}
-	quiet := false
-	if r.n > 0 {
-		if quiet, err = a.ledger.done(r.end, r.n); err != nil {
-			quiet = false
-		}
-	}
-	return n, !(quiet && r.quiet) && a.glued(n), nil
 }
 
 // glued reports whether the n bytes written last are behind something else than

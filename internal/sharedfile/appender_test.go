@@ -796,3 +796,21 @@ func TestAppender_leavesNoDescriptor(t *testing.T) {
 		t.Error("the log is gone")
 	}
 }
+
+func TestAppender_writesOnWhenTheLockFileIsTruncatedMeanwhile(t *testing.T) {
+	path := logPath(t)
+	lock := filepath.Join(filepath.Dir(path), ".app.log.lock")
+	a := open(t, path, limited(path, false, 0))
+	put(t, a, "first\n")
+	truncate := func() {
+		if err := os.Truncate(lock, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Nobody can know that there is no fragment before it: that is looked at.
+	if a.Interrupted(t, "second\n", truncate) {
+		t.Error("the second line is said to be behind a fragment")
+	}
+	put(t, a, "third\n")
+	wantFiles(t, path, map[string]string{"": "first\nsecond\nthird\n"})
+}

@@ -9,7 +9,7 @@ import (
 // was killed after it had written n bytes of it.
 func (a *Appender) DieWriting(t *testing.T, line string, n int) {
 	t.Helper()
-	if _, _, err := a.ledger.add(len(line)); err != nil {
+	if _, err := a.reserve(len(line)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.file.WriteString(line[:n]); err != nil {
@@ -29,11 +29,12 @@ func (a *Appender) Interrupted(t *testing.T, line string, f func()) (glued bool)
 		t.Fatalf("no place for %q: %v", line, err)
 	}
 	f()
-	_, glued, err = a.write([]byte(line), r)
-	if err != nil {
-		t.Fatal(err)
+	w := try{at: r}
+	a.write([]byte(line), &w, false)
+	if w.err != nil {
+		t.Fatal(w.err)
 	}
-	return glued
+	return !w.quiet && a.glued(w.n)
 }
 
 // WithoutSpace calls f while no write of a can succeed.

@@ -136,38 +136,36 @@ func fault(old bool, err *error) {
 //go:noinline
 func touch(w *uint64) uint64 { return *w }
 
-// add adds n bytes to what is reserved and returns the new count, and whether
-// everything that had been reserved before has been written.
-func (l *ledger) add(n int) (reserved count, quiet bool, err error) {
+// add reserves n bytes. The caller defers fault.
+func (l *ledger) add(n int) (r reservation, err error) {
 	if l.memory == nil {
 		old, err := l.load(atReserved)
-		reserved = count(old) + count(n)
-		if err == nil {
-			err = l.store(atReserved, uint64(reserved))
+		if err != nil {
+			return r, err
 		}
-		return reserved, false, err
+		r = reservation{end: count(old) + count(n), n: n}
+		if err := l.store(atReserved, uint64(r.end)); err != nil {
+			return reservation{}, err
+		}
+		return r, nil
 	}
-	defer fault(debug.SetPanicOnFault(true), &err)
 	touch(l.word(atReserved))
-	reserved = count(atomic.AddUint64(l.word(atReserved), uint64(n)))
+	end := count(atomic.AddUint64(l.word(atReserved), uint64(n)))
 	written := count(atomic.LoadUint64(l.word(atWritten)))
-	return reserved, written == reserved-count(n), nil
+	return reservation{end: end, n: n, quiet: written == end-count(n)}, nil
 }
 
 // done notes that the n bytes reserved up to the given count have been written,
-// and reports whether nobody has reserved any since.
-func (l *ledger) done(reserved count, n int) (quiet bool, err error) {
-	if l.memory == nil {
-		return false, nil
-	}
-	defer fault(debug.SetPanicOnFault(true), &err)
+// and reports whether nobody has reserved any since. There has to be memory, and
+// the caller defers fault.
+func (l *ledger) done(reserved count, n int) (quiet bool) {
 	touch(l.word(atReserved))
 	quiet = count(atomic.LoadUint64(l.word(atReserved))) == reserved
 	for {
 		written := count(atomic.LoadUint64(l.word(atWritten)))
 		if written.generation() != reserved.generation() ||
 			atomic.CompareAndSwapUint64(l.word(atWritten), uint64(written), uint64(written)+uint64(n)) {
-			return quiet, nil
+			return quiet
 		}
 	}
 }
