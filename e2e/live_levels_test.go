@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/levels"
 	"github.com/slogworks/slogworks/sinks/live"
 )
@@ -41,7 +42,7 @@ func testLiveLevels(t *testing.T, browser context.Context) {
 	p.until(shown + ".join('') === 'ab'")
 	wasAsked := func(want string) {
 		t.Helper()
-		if !eventually(func() bool {
+		if !real.Eventually(func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(asked) > 0 && asked[len(asked)-1] == want

@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/sinks/live"
 )
 
@@ -97,7 +98,7 @@ func (p *livePage) number(script string) float64 {
 // until waits for an expression to become true.
 func (p *livePage) until(expression string) {
 	p.t.Helper()
-	if !eventually(func() bool { return p.text("Boolean("+expression+")") == "true" }) {
+	if !real.Eventually(func() bool { return p.text("Boolean("+expression+")") == "true" }) {
 		p.t.Fatalf("never true: %s\n%s", expression, p.text("document.body.innerText"))
 	}
 }
@@ -226,7 +227,7 @@ const (
 func liveSite(t *testing.T, hub *live.Hub, address string) (url string, end func()) {
 	t.Helper()
 	var listener net.Listener
-	if !eventually(func() (ok bool) {
+	if !real.Eventually(func() (ok bool) {
 		var err error
 		listener, err = net.Listen("tcp", address)
 		return err == nil

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/sinks/live"
 )
 
@@ -204,7 +205,7 @@ func testLiveRows(t *testing.T, browser context.Context) {
 			p.run("Object.defineProperty(document, 'hidden', {configurable: true, value: " + on + "}); document.dispatchEvent(new Event('visibilitychange'))")
 		}
 		hide("true")
-		if !eventually(func() bool { return hub.Stats().Clients == 0 }) {
+		if !real.Eventually(func() bool { return hub.Stats().Clients == 0 }) {
 			t.Fatal("the stream stays open")
 		}
 		logger.Info("b")

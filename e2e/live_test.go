@@ -158,7 +158,7 @@ func TestLive_page(t *testing.T) {
 		p.until("/left out by the speed/.test(document.querySelector('#skipped').textContent) && " + perSecond + " > 0 && " + perSecond + " < 100")
 		p.press(kb.Home)
 		p.until(state + " === 'PAUSED' && document.querySelector('#rate-text').textContent === 'stop' && location.hash === '#rate=0'")
-		if clients := hub.Stats().Clients; !eventually(func() bool { return hub.Stats().Clients == 0 }) {
+		if clients := hub.Stats().Clients; !real.Eventually(func() bool { return hub.Stats().Clients == 0 }) {
 			t.Errorf("%d streams are open, want none", clients)
 		}
 		p.press(kb.End)

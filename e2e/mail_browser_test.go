@@ -122,7 +122,7 @@ func TestMail_isReadableInABrowser(t *testing.T) {
 			}
 
 			// What the tab is made with must not have an end.
-			ctx, cancel := context.WithTimeout(tab, patience)
+			ctx, cancel := context.WithTimeout(tab, real.Patience)
 			defer cancel()
 			url := site.URL + "/" + view.page
 			if err := chromedp.Do(ctx, displayAs(view.scheme, view.width), chromedp.Navigate(url)); err != nil {
@@ -187,13 +187,13 @@ func newBrowser(t *testing.T, program string) context.Context {
 		// Root cannot use the sandbox, and the page is ours.
 		chromedp.NoSandbox,
 		chromedp.Flag("disable-crash-reporter", true),
-		chromedp.WSURLReadTimeout(patience),
+		chromedp.WSURLReadTimeout(real.Patience),
 	)
 	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	browser, endBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
 		// Cancel waits until the process has ended.
-		ctx, cancel := context.WithTimeout(browser, patience)
+		ctx, cancel := context.WithTimeout(browser, real.Patience)
 		defer cancel()
 		if err := chromedp.Cancel(ctx); err != nil {
 			t.Errorf("the browser does not end: %v", err)
@@ -201,7 +201,7 @@ func newBrowser(t *testing.T, program string) context.Context {
 		endBrowser()
 		endAllocator()
 		// Its helpers end a little later.
-		if !eventually(func() bool { return os.RemoveAll(home) == nil }) {
+		if !real.Eventually(func() bool { return os.RemoveAll(home) == nil }) {
 			t.Errorf("%s is still in use", home)
 		}
 	})

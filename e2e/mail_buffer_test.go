@@ -13,6 +13,7 @@ import (
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
 	"github.com/slogworks/slogworks/buffer/mail"
+	"github.com/slogworks/slogworks/e2e/real"
 )
 
 func openBuffer(t *testing.T, dir string, config mail.Config, opts buffer.Options) *buffer.Handler {
@@ -86,7 +87,7 @@ func TestMail_isSentByABufferAtItsThreshold(t *testing.T) {
 	var outcome buffer.Outcome
 	select {
 	case outcome = <-outcomes:
-	case <-time.After(patience):
+	case <-time.After(real.Patience):
 		t.Fatalf("the fifth error has no mail sent; last was %+v", h.Last())
 	}
 	wantOutcome(t, outcome, buffer.Sent, 7)

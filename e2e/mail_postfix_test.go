@@ -327,7 +327,7 @@ func TestMail_isTakenByPostfix(t *testing.T) {
 			if got := m.header("Received"); !strings.Contains(got, "Authenticated sender: "+saslUser) || !strings.Contains(got, "using TLSv1.3") {
 				t.Errorf("Received: %s", got)
 			}
-			if !eventually(func() bool { return server.logins(t, mechanism) == 1 }) {
+			if !real.Eventually(func() bool { return server.logins(t, mechanism) == 1 }) {
 				t.Errorf("not by %s", mechanism)
 			}
 		})
@@ -344,7 +344,7 @@ func TestMail_isTakenByPostfix(t *testing.T) {
 		if got := m.header("Received"); !strings.Contains(got, "Authenticated sender: "+saslUser) {
 			t.Errorf("Received: %s", got)
 		}
-		if !eventually(func() bool { return server.logins(t, "SCRAM-SHA-256") == before+1 }) {
+		if !real.Eventually(func() bool { return server.logins(t, "SCRAM-SHA-256") == before+1 }) {
 			t.Error("not by SCRAM-SHA-256")
 		}
 	})

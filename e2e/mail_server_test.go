@@ -16,9 +16,6 @@ import (
 	"github.com/slogworks/slogworks/e2e/real"
 )
 
-// patience is how long a server may take for what it does at once.
-const patience = 30 * time.Second
-
 // keepRunning starts a program that runs until its standard input ends, as it
 // does when the test ends, however it ends. It returns the first line that the
 // program prints.
@@ -47,7 +44,7 @@ func keepRunning(t *testing.T, path string, args ...string) string {
 	}
 	t.Cleanup(func() {
 		stdin.Close()
-		timer := time.AfterFunc(patience, func() { command.Process.Kill() })
+		timer := time.AfterFunc(real.Patience, func() { command.Process.Kill() })
 		defer timer.Stop()
 		if err := command.Wait(); err != nil {
 			t.Errorf("%v: %v", command.Args, err)
@@ -59,7 +56,7 @@ func keepRunning(t *testing.T, path string, args ...string) string {
 			}
 		}
 	})
-	if err := output.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := output.SetReadDeadline(time.Now().Add(real.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(output)
@@ -155,7 +152,7 @@ func receive(t *testing.T, maildir string, n int) []received {
 	t.Helper()
 	python := real.Program(t, "python3")
 	var paths []string
-	ok := eventually(func() bool {
+	ok := real.Eventually(func() bool {
 		var err error
 		if paths, err = filepath.Glob(filepath.Join(maildir, "new", "*")); err != nil {
 			t.Fatal(err)
@@ -171,19 +168,4 @@ func receive(t *testing.T, maildir string, n int) []received {
 		t.Fatal(err)
 	}
 	return mails
-}
-
-// eventually reports whether a condition becomes true in time.
-func eventually(condition func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			return condition()
-		}
-	}
-	return true
 }

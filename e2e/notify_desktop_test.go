@@ -67,7 +67,7 @@ func startDesktop(t *testing.T) *desktop {
 		return exec.CommandContext(ctx, dbusSend, "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus",
 			"org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.Notifications").Output()
 	}
-	waitForDesktop(t, "the session bus", func() bool {
+	real.WaitFor(t, "the session bus", func() bool {
 		_, err := hasServer()
 		return err == nil
 	})
@@ -77,12 +77,12 @@ func startDesktop(t *testing.T) *desktop {
 		t.Fatal(err)
 	}
 	startForTest(t, io.Discard, nil, dunst, "-config", config)
-	waitForDesktop(t, "the notification server", func() bool {
+	real.WaitFor(t, "the notification server", func() bool {
 		reply, _ := hasServer()
 		return bytes.Contains(reply, []byte("boolean true"))
 	})
 	startForTest(t, &d.monitor, nil, dbusMonitor, "--session", "interface='org.freedesktop.Notifications',member='Notify'")
-	waitForDesktop(t, "dbus-monitor", func() bool { return strings.Contains(d.monitor.String(), "NameLost") })
+	real.WaitFor(t, "dbus-monitor", func() bool { return strings.Contains(d.monitor.String(), "NameLost") })
 	return d
 }
 
@@ -128,16 +128,6 @@ func startForTest(t *testing.T, stdout io.Writer, third *os.File, path string, a
 	})
 }
 
-func waitForDesktop(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
 // notified is what the notification server was asked to show.
 type notified struct{ app, title, body, urgency string }
 
@@ -147,7 +137,7 @@ var notification = regexp.MustCompile(`(?s)member=Notify\n   string "([^\n]*)"\n
 // notifications waits until there are n notifications and returns them.
 func (d *desktop) notifications(t *testing.T, n int) (all []notified) {
 	t.Helper()
-	waitForDesktop(t, fmt.Sprint(n, " notifications"), func() bool {
+	real.WaitFor(t, fmt.Sprint(n, " notifications"), func() bool {
 		all = nil
 		for _, m := range notification.FindAllStringSubmatch(d.monitor.String(), -1) {
 			all = append(all, notified{m[1], m[2], m[3], m[4]})

@@ -76,7 +76,7 @@ func TestPythonHandlers(t *testing.T) {
 		logger.Info("one")
 		has(t, "app.log", 1)
 		noError(t, os.Rename("app.log", "moved.log"))
-		waitForDesktop(t, "the file to be there again", func() bool {
+		real.WaitFor(t, "the file to be there again", func() bool {
 			logger.Info("two")
 			_, err := os.Stat("app.log")
 			return err == nil
@@ -196,7 +196,7 @@ func TestPythonHandlers(t *testing.T) {
 			t.Error("not held")
 		}
 		logger.Error("three")
-		waitForDesktop(t, "the records", func() bool { return target.Len() == 3 })
+		real.WaitFor(t, "the records", func() bool { return target.Len() == 3 })
 	})
 	t.Run("SMTPHandler", func(t *testing.T) {
 		mails, err := mail.New(mail.Config{Host: "smtp.example.com", From: "shop@example.com", To: []string{"ops@example.com"}})

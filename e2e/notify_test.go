@@ -91,7 +91,7 @@ func TestNotifySend_isSeen(t *testing.T) {
 	d.notifications(t, 2)
 
 	file := filepath.Join(t.TempDir(), "screen.png")
-	waitForDesktop(t, "two notifications on the screen", func() bool {
+	real.WaitFor(t, "two notifications on the screen", func() bool {
 		d.screenshot(t, file)
 		size, colors := seenIn(t, file)
 		return size.Y > 120 && colors > 10

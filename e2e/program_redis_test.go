@@ -97,7 +97,7 @@ func programSurvivesRedis(t *testing.T, program string) {
 	log := func(h *redis.Handler, message string) {
 		t.Helper()
 		r := slog.Record{Level: slog.LevelWarn, Message: message}
-		redisWait(t, message, func() bool { return h.Handle(t.Context(), r) == nil })
+		real.WaitFor(t, message, func() bool { return h.Handle(t.Context(), r) == nil })
 	}
 	log(stream, "before")
 	r := startProgram(t, program, t.TempDir(), "live", "--http", "127.0.0.1:0", "--redis", url, "--channel", "slogworks", "--stream", "log")

@@ -98,11 +98,7 @@ func startProgram(t *testing.T, program, dir string, args ...string) *programRun
 // until waits for something to be so.
 func (r *programRun) until(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: not in %v", what, patience)
-		}
-	}
+	real.WaitFor(r.t, what, ok)
 }
 
 // says waits for a text on stderr.
@@ -132,7 +128,7 @@ func (r *programRun) end(signal os.Signal, exit int, last string) {
 			r.t.Error(err)
 		}
 	}
-	timer := time.AfterFunc(patience, func() { r.command.Process.Kill() })
+	timer := time.AfterFunc(real.Patience, func() { r.command.Process.Kill() })
 	defer timer.Stop()
 	var failed *exec.ExitError
 	if err := r.command.Wait(); err != nil && !errors.As(err, &failed) {

@@ -165,10 +165,7 @@ func TestSyslogReceiver_readsWhatPythonSends(t *testing.T) {
 				ended := make(chan error, 1)
 				go func() { ended <- serve() }()
 				want := orderedRecords(t, python(t, syslogProgram, network, address, first))
-				deadline := time.Now().Add(10 * time.Second)
-				for r.Stats().Received < uint64(len(want)) && time.Now().Before(deadline) {
-					time.Sleep(time.Millisecond)
-				}
+				real.Eventually(func() bool { return r.Stats().Received >= uint64(len(want)) })
 				if err := r.Close(); err != nil {
 					t.Error(err)
 				}

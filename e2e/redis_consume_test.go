@@ -17,6 +17,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
@@ -124,7 +125,7 @@ func TestRedis_consumersShareAStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	redisWait(t, "all three work", func() bool {
+	real.WaitFor(t, "all three work", func() bool {
 		return consumers[0].len() > 50 && consumers[1].len() > 50 && consumers[2].len() > 50
 	})
 	if err := consumers[0].command.Process.Kill(); err != nil {
@@ -134,7 +135,7 @@ func TestRedis_consumersShareAStream(t *testing.T) {
 
 	admin := s.admin("")
 	all := map[string]int{}
-	redisWait(t, "each record is handled", func() bool {
+	real.WaitFor(t, "each record is handled", func() bool {
 		clear(all)
 		for _, c := range consumers {
 			c.mu.Lock()
@@ -145,7 +146,7 @@ func TestRedis_consumersShareAStream(t *testing.T) {
 		}
 		return len(all) == n
 	})
-	redisWait(t, "each record is acknowledged", func() bool {
+	real.WaitFor(t, "each record is acknowledged", func() bool {
 		groups, err := admin.XInfoGroups(t.Context(), "log").Result()
 		return err == nil && groups[0].Pending == 0 && groups[0].Lag == 0
 	})
@@ -235,7 +236,7 @@ func TestRedis_trimmedAheadOfTheReader(t *testing.T) {
 			h.open <- struct{}{} // the first after it
 			add(500, 50)
 			close(h.open)
-			redisWait(t, "the last record", func() bool {
+			real.WaitFor(t, "the last record", func() bool {
 				messages := h.messages()
 				return len(messages) > 0 && messages[len(messages)-1] == redisMessage(added-1)
 			})
@@ -280,7 +281,7 @@ func TestRedis_handlerThatFailsGetsRecordsAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Consume(ctx, redis.Group{Stream: "log", Name: "g"}) }()
-	redisWait(t, "all records", func() bool { return r.Stats().Acknowledged == 20 })
+	real.WaitFor(t, "all records", func() bool { return r.Stats().Acknowledged == 20 })
 	cancel()
 	<-ended
 	if h.fail != 0 {
@@ -321,7 +322,7 @@ func TestRedis_consumerDropsOnlyWhatCanNotBeHandled(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- r.Consume(ctx, redis.Group{Stream: "log", Name: "g"}) }()
-			redisWait(t, "all is acknowledged", func() bool { return r.Stats().Acknowledged == 10 })
+			real.WaitFor(t, "all is acknowledged", func() bool { return r.Stats().Acknowledged == 10 })
 			cancel()
 			<-ended
 			var want []string
@@ -397,7 +398,7 @@ func TestRedis_consumerTellsWhoHasTheBatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Consume(ctx, redis.Group{Stream: "log", Name: "g"}) }()
-	redisWait(t, "all records", func() bool { return r.Stats().Acknowledged == 5 })
+	real.WaitFor(t, "all records", func() bool { return r.Stats().Acknowledged == 5 })
 	cancel()
 	<-ended
 	if len(calls) != 3 {
@@ -449,7 +450,7 @@ func TestRedis_usersClientAndADeletedStream(t *testing.T) {
 	go func() { ended <- readers[1].Consume(ctx, redis.Group{Stream: "log", Name: "g"}) }()
 	go func() { ended <- readers[2].Tail(ctx, redis.Source{Channel: "l?g"}) }()
 	for _, r := range readers {
-		redisWait(t, "connected", func() bool { return r.Stats().Connected })
+		real.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
 	}
 	h := redis.New("", &redis.Options{Client: client, Stream: "log", Channel: "log"})
 	send := func(i int) {
@@ -462,11 +463,11 @@ func TestRedis_usersClientAndADeletedStream(t *testing.T) {
 	all := func(n int) func() bool {
 		return func() bool { return tailed.len() == n && consumed.len() == n && heard.len() >= 1 }
 	}
-	redisWait(t, "the first record", all(1))
+	real.WaitFor(t, "the first record", all(1))
 	setRedis(t, admin.Del(t.Context(), "log").Err())
-	redisWait(t, "both know that it was deleted", all(2)) // by a record of the gap
+	real.WaitFor(t, "both know that it was deleted", all(2)) // by a record of the gap
 	send(1)
-	redisWait(t, "the second record", all(3))
+	real.WaitFor(t, "the second record", all(3))
 	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
@@ -509,9 +510,9 @@ func TestRedis_tailBeginsWithTheLast(t *testing.T) {
 	r, rn := &redis.Reader{URL: s.url(), Handler: last}, &redis.Reader{URL: s.url(), Handler: onlyNew}
 	go func() { ended <- r.Tail(ctx, redis.Source{Stream: "log", Last: 3}) }()
 	go func() { ended <- rn.Tail(ctx, redis.Source{Stream: "log"}) }()
-	redisWait(t, "three records", func() bool { return last.len() == 3 && rn.Stats().Connected })
+	real.WaitFor(t, "three records", func() bool { return last.len() == 3 && rn.Stats().Connected })
 	add(10)
-	redisWait(t, "one more", func() bool { return last.len() == 4 && onlyNew.len() == 1 })
+	real.WaitFor(t, "one more", func() bool { return last.len() == 4 && onlyNew.len() == 1 })
 	cancel()
 	<-ended
 	<-ended

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
@@ -80,7 +81,7 @@ func TestRedis_failover(t *testing.T) {
 		"after a kill": func(t *testing.T, first, second *redisServer) {
 			was, is := first.admin(""), second.admin("")
 			setRedis(t, was.Do(t.Context(), "client", "pause", "60000", "write").Err())
-			redisWait(t, "the replica has all", func() bool {
+			real.WaitFor(t, "the replica has all", func() bool {
 				return redisInfo(was, "master_repl_offset") == redisInfo(is, "master_repl_offset")
 			})
 			first.kill()
@@ -92,12 +93,12 @@ func TestRedis_failover(t *testing.T) {
 			first, second := startRedis(t, "--repl-diskless-sync-delay", "0"), startRedis(t)
 			is := second.admin("")
 			setRedis(t, is.ReplicaOf(t.Context(), "127.0.0.1", first.port).Err())
-			redisWait(t, "it is a replica", func() bool { return redisInfo(is, "master_link_status") == "up" })
+			real.WaitFor(t, "it is a replica", func() bool { return redisInfo(is, "master_link_status") == "up" })
 			address := newRedisName(t, first)
 			p := startRedisPipeline(t, "redis://"+address.Addr().String())
 			p.flows()
 			fail(t, first, second)
-			redisWait(t, "it is the primary", func() bool { return redisInfo(is, "role") == "master" })
+			real.WaitFor(t, "it is the primary", func() bool { return redisInfo(is, "role") == "master" })
 			address.leadsTo(second)
 			p.flows()
 			p.end()
@@ -135,7 +136,7 @@ func TestRedis_cluster(t *testing.T) {
 	setRedis(t, cb.ClusterAddSlotsRange(t.Context(), 8192, 16383).Err())
 	setRedis(t, ca.Do(t.Context(), "cluster", "meet", "127.0.0.1", b.port, b.args[3]).Err())
 	for _, client := range []*goredis.Client{ca, cb} {
-		redisWait(t, "the cluster is whole", func() bool {
+		real.WaitFor(t, "the cluster is whole", func() bool {
 			return strings.Contains(client.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 		})
 	}
@@ -171,7 +172,7 @@ func TestRedis_cluster(t *testing.T) {
 		items.Items = append(items.Items, slogworks.Item{Context: t.Context(), Record: slog.NewRecord(time.Now(), slog.LevelInfo, redisMessage(i), 0)})
 	}
 	setRedis(t, h.HandleBatch(t.Context(), items))
-	redisWait(t, "all records", func() bool { return tail.got.len() == n && consume.Stats().Acknowledged == n })
+	real.WaitFor(t, "all records", func() bool { return tail.got.len() == n && consume.Stats().Acknowledged == n })
 	if got := client.LLen(t.Context(), list).Val(); got != n {
 		t.Errorf("the list has %d", got)
 	}

@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
 
@@ -134,7 +135,7 @@ func TestRedis_faultWhileAllAreAtWork(t *testing.T) {
 				{"Tail", &p.tail.said, f.says.tail},
 				{"Consume", &p.consume.said, f.says.consume},
 			} {
-				redisWait(t, side.name+" says: "+side.says, func() bool {
+				real.WaitFor(t, side.name+" says: "+side.says, func() bool {
 					return strings.Contains(side.said.String(), side.says)
 				})
 			}
@@ -174,11 +175,11 @@ func TestRedis_tailBeginsLater(t *testing.T) {
 	setRedis(t, admin.ConfigSet(t.Context(), "requirepass", "new").Err())
 	var r redisReading
 	r.start(s.url(), func(ctx context.Context) error { return r.Tail(ctx, redis.Source{Stream: "log"}) })
-	redisWait(t, "it is refused", func() bool { return strings.Count(r.said.String(), "put it into the URL") > 1 })
+	real.WaitFor(t, "it is refused", func() bool { return strings.Count(r.said.String(), "put it into the URL") > 1 })
 	setRedis(t, admin.ConfigSet(t.Context(), "requirepass", "").Err())
-	redisWait(t, "connected", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
 	add("new")
-	redisWait(t, "the new record", func() bool { return r.got.has("new") })
+	real.WaitFor(t, "the new record", func() bool { return r.got.has("new") })
 	if gaps := r.end(t); gaps != "" {
 		t.Errorf("it tells that something was %s", gaps)
 	}

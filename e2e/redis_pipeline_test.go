@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
@@ -104,7 +105,7 @@ func startRedisPipeline(t *testing.T, url string) *redisPipeline {
 func (p *redisPipeline) flows() {
 	p.t.Helper()
 	tailed, consumed := p.tail.Stats().Written, p.consume.Stats().Acknowledged
-	redisWait(p.t, "records flow", func() bool {
+	real.WaitFor(p.t, "records flow", func() bool {
 		return p.tail.Stats().Written > tailed+100 && p.consume.Stats().Acknowledged > consumed+100
 	})
 }
@@ -123,7 +124,7 @@ func (p *redisPipeline) end() {
 		p.t.Errorf("%d logged; %+v", p.n, st)
 	}
 	last := redisMessage(p.n - 1)
-	redisWait(p.t, "the last record", func() bool {
+	real.WaitFor(p.t, "the last record", func() bool {
 		return p.tail.got.has(last) && p.consume.got.has(last)
 	})
 }

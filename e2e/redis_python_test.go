@@ -27,9 +27,9 @@ func TestRedis_fromPythonRedisLog(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Tail(ctx, redis.Source{Channel: "hermey"}) }()
-	redisWait(t, "connected", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
 	real.Output(t, ".", python, "testdata/redis_log.py", "publish", s.port, "hermey", "records")
-	redisWait(t, "five records", func() bool { return got.len() == 5 })
+	real.WaitFor(t, "five records", func() bool { return got.len() == 5 })
 	cancel()
 	<-ended
 

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -74,7 +73,7 @@ func (s *redisServer) start() {
 	}(s.process, s.ended)
 	client := s.client("")
 	defer client.Close()
-	redisWait(s.t, "redis-server answers", func() bool {
+	real.WaitFor(s.t, "redis-server answers", func() bool {
 		err := client.Ping(context.Background()).Err()
 		return err == nil || goredis.HasErrorPrefix(err, "NOAUTH")
 	})
@@ -117,15 +116,6 @@ var silenceGoRedis = sync.OnceFunc(func() { goredis.SetLogger(redisSilence{}) })
 type redisSilence struct{}
 
 func (redisSilence) Printf(context.Context, string, ...any) {}
-
-func redisWait(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in 20 seconds", what)
-		}
-	}
-}
 
 // redisSaid are the errors that somebody has met.
 type redisSaid struct {

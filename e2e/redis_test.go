@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/redis"
 )
@@ -193,7 +194,7 @@ func checkStream(t *testing.T, url string, n int) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Tail(ctx, redis.Source{Stream: "log", From: "0"}) }()
-	redisWait(t, "the stream is read", func() bool { return got.len() >= n })
+	real.WaitFor(t, "the stream is read", func() bool { return got.len() >= n })
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -249,7 +250,7 @@ func TestRedis_malformed(t *testing.T) {
 	consumed := new(redisRecords)
 	rc := &redis.Reader{URL: s.url(), Handler: consumed, MaxRecordBytes: 4096}
 	go func() { ended <- rc.Consume(ctx, group) }()
-	redisWait(t, "both are connected", func() bool { return r.Stats().Connected && rc.Stats().Connected })
+	real.WaitFor(t, "both are connected", func() bool { return r.Stats().Connected && rc.Stats().Connected })
 
 	bad := []string{"", "no JSON", "[1]", "\x80\x02}q\x00.", `{"open":`, strings.Repeat("x", 5000)}
 	for _, text := range bad {
@@ -261,8 +262,8 @@ func TestRedis_malformed(t *testing.T) {
 	setRedis(t, admin.Publish(t.Context(), "log.a", good).Err())
 	setRedis(t, admin.XAdd(t.Context(), redisEntry("log", "any", good)).Err())
 
-	redisWait(t, "the good records", func() bool { return got.len() == 2 && consumed.len() == 1 })
-	redisWait(t, "all is acknowledged", func() bool {
+	real.WaitFor(t, "the good records", func() bool { return got.len() == 2 && consumed.len() == 1 })
+	real.WaitFor(t, "all is acknowledged", func() bool {
 		return rc.Stats().Acknowledged == uint64(len(bad)+2)
 	})
 	cancel()
@@ -311,7 +312,7 @@ func TestRedis_subscriberReconnects(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Tail(ctx, redis.Source{Channel: "log"}, redis.Source{Channel: "other.*"}) }()
 	s.start() // only now
-	redisWait(t, "connected", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
 	publish := func(text string) {
 		t.Helper()
 		h := redis.New(s.url(), &redis.Options{Channel: "log"})
@@ -323,22 +324,22 @@ func TestRedis_subscriberReconnects(t *testing.T) {
 		}
 	}
 	publish("first")
-	redisWait(t, "the first record", func() bool { return got.len() == 1 })
+	real.WaitFor(t, "the first record", func() bool { return got.len() == 1 })
 
 	s.kill()
-	redisWait(t, "down is noticed", func() bool { return !r.Stats().Connected })
+	real.WaitFor(t, "down is noticed", func() bool { return !r.Stats().Connected })
 	s.start()
 	publish("missed or not")
-	redisWait(t, "connected again", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected again", func() bool { return r.Stats().Connected })
 	publish("second")
-	redisWait(t, "the second record", func() bool { return slices.Contains(got.messages(), "second") })
+	real.WaitFor(t, "the second record", func() bool { return slices.Contains(got.messages(), "second") })
 
 	s.signal(syscall.SIGSTOP)
-	redisWait(t, "that it hangs is noticed", func() bool { return !r.Stats().Connected })
+	real.WaitFor(t, "that it hangs is noticed", func() bool { return !r.Stats().Connected })
 	s.signal(syscall.SIGCONT)
-	redisWait(t, "connected again", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected again", func() bool { return r.Stats().Connected })
 	publish("third")
-	redisWait(t, "the third record", func() bool { return slices.Contains(got.messages(), "third") })
+	real.WaitFor(t, "the third record", func() bool { return slices.Contains(got.messages(), "third") })
 	cancel()
 	<-ended
 
@@ -367,13 +368,13 @@ func TestRedis_tailShowsWhereRecordsComeFrom(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Tail(ctx, redis.Source{Channel: "app.*"}) }()
-	redisWait(t, "connected", func() bool { return r.Stats().Connected })
+	real.WaitFor(t, "connected", func() bool { return r.Stats().Connected })
 	h := redis.New(s.url(), &redis.Options{
 		ChannelFunc: func(v slogworks.View) string { return "app." + v.Logger() },
 		Host:        "web1", Process: "shop",
 	})
 	slogworks.Named(slog.New(h), "db").With("a", 1).WithGroup("g").Error("broken", "b", 2*time.Second)
-	redisWait(t, "the record", func() bool { return r.Stats().Written == 1 })
+	real.WaitFor(t, "the record", func() bool { return r.Stats().Written == 1 })
 	cancel()
 	<-ended
 	if err := h.Close(); err != nil {

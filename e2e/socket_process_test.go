@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/rotate"
 	"github.com/slogworks/slogworks/sinks/socket"
@@ -177,7 +178,7 @@ func newSocketSender(t *testing.T, address string, records int) *socketSender {
 // end waits until everything is delivered.
 func (s *socketSender) end() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), socketPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), real.Patience)
 	defer cancel()
 	if err := errors.Join(s.q.Shutdown(ctx), s.h.Shutdown(ctx)); err != nil {
 		s.t.Error(err)
@@ -202,17 +203,6 @@ func lineCount(t *testing.T, path string) int {
 	return n
 }
 
-// eventuallySocket is peertest.WaitFor with the patience that so many records
-// need.
-func eventuallySocket(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(socketPatience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, socketPatience)
-		}
-	}
-}
-
 // A receiver that is killed had handled more than it could acknowledge, so that
 // the end of a batch may be there twice, once for each time. Nothing is missing.
 func TestReceiver_killedInMidStreamLosesNothing(t *testing.T) {
@@ -231,7 +221,7 @@ func TestReceiver_killedInMidStreamLosesNothing(t *testing.T) {
 		}
 	}()
 	for i := range kills {
-		eventuallySocket(t, "records", func() bool { return lineCount(t, path) >= (i+1)*records/(kills+2) })
+		real.WaitFor(t, "records", func() bool { return lineCount(t, path) >= (i+1)*records/(kills+2) })
 		p.kill()
 		if i == 0 && logged.Load() == int64(lineCount(t, path)) {
 			t.Error("it was not killed in mid-stream")
@@ -265,7 +255,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 	p := startSocketProcess(t, path, "127.0.0.1:0")
 	s := newSocketSender(t, p.address, records)
 	s.logger.Info("message", "n", 0)
-	eventuallySocket(t, "the first record", func() bool { return lineCount(t, path) == 1 })
+	real.WaitFor(t, "the first record", func() bool { return lineCount(t, path) == 1 })
 
 	p.stop()
 	logged := make(chan struct{})
@@ -277,7 +267,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 	}()
 	select {
 	case <-logged:
-	case <-time.After(socketPatience):
+	case <-time.After(real.Patience):
 		t.Error("who logs waits for the receiver")
 	}
 	// Meanwhile a record without a queue gets its error when the time is over.
@@ -298,7 +288,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 		if !errors.As(err, &delivery) || !errors.Is(err, os.ErrDeadlineExceeded) || delivery.After <= 0 {
 			t.Errorf("the error is %v", err)
 		}
-	case <-time.After(socketPatience):
+	case <-time.After(real.Patience):
 		t.Error("a write to a receiver that hangs has no end")
 	}
 	if err := direct.Close(); err != nil {
@@ -308,7 +298,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 		t.Errorf("%d lines were written by a process that is stopped", n)
 	}
 
-	eventuallySocket(t, "the queue's batch fails, and again", func() bool { return s.h.failures.Load() >= 2 })
+	real.WaitFor(t, "the queue's batch fails, and again", func() bool { return s.h.failures.Load() >= 2 })
 	p.signal(syscall.SIGCONT)
 	s.end()
 	stats := p.end()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/e2e/real"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/rotate"
 	"github.com/slogworks/slogworks/sinks/socket"
@@ -28,9 +29,6 @@ func socketRecords(n int) int {
 	}
 	return n / 20
 }
-
-// socketPatience is how long a test waits for what has to come.
-const socketPatience = time.Minute
 
 // numbered is a record of a sender that numbers its own.
 type numbered struct{ Sender, N int }
@@ -79,7 +77,7 @@ func TestReceiver_gathersManySendersInOneFile(t *testing.T) {
 			for i := range each {
 				logger.Info("message "+strconv.Itoa(i), "n", i)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), socketPatience)
+			ctx, cancel := context.WithTimeout(context.Background(), real.Patience)
 			defer cancel()
 			for _, end := range []func(context.Context) error{q.Shutdown, h.Shutdown} {
 				if err := end(ctx); err != nil {

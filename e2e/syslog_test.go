@@ -123,13 +123,9 @@ func (d *rsyslogd) stop(t *testing.T) {
 
 func (d *rsyslogd) wait(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			lines, _ := os.ReadFile(filepath.Join(d.dir, "out"))
-			t.Fatalf("%s: not in time, with\n%s", what, lines[max(0, len(lines)-2000):])
-		}
-		time.Sleep(time.Millisecond)
+	if !real.Eventually(ok) {
+		lines, _ := os.ReadFile(filepath.Join(d.dir, "out"))
+		t.Fatalf("%s: not in time, with\n%s", what, lines[max(0, len(lines)-2000):])
 	}
 }
 

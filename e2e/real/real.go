@@ -38,8 +38,28 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("skipped: %s not found", what)
 }
 
-// limit is the time that a program has which is to end by itself.
-const limit = time.Minute
+// Patience is how long a program may take for what it does at once, and to its
+// end if it ends by itself: far longer than it takes on a busy machine.
+const Patience = time.Minute
+
+// Eventually reports whether ok comes to return true within [Patience].
+func Eventually(ok func() bool) bool {
+	for end := time.Now().Add(Patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitFor ends the test, and says that it was what that did not come, unless ok
+// returns true within [Patience].
+func WaitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	if !Eventually(ok) {
+		t.Fatalf("%s: not within %v", what, Patience)
+	}
+}
 
 // Output runs a program to its end, in dir, and returns what it writes to
 // stdout. The test ends here if the program fails.
@@ -51,7 +71,7 @@ func Output(t testing.TB, dir, path string, args ...string) string {
 // OutputOf is Output of a program that reads stdin.
 func OutputOf(t testing.TB, dir string, stdin io.Reader, path string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, path, args...)
 	command.Dir = dir

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/slogworks/slogworks/e2e/real"
 )
@@ -66,4 +68,18 @@ func TestOutputOf_failsIfTheProgramDoes(t *testing.T) {
 	if e := outcome(t, func(tb testing.TB) { real.Output(tb, t.TempDir(), goCommand, "no-such-command") }); e.failed == "" {
 		t.Error("a program that fails does not fail the test")
 	}
+}
+
+func TestWaitFor_hasPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		after := func(d time.Duration) func() bool { return func() bool { return time.Since(began) >= d } }
+		if e := outcome(t, func(tb testing.TB) { real.WaitFor(tb, "in time", after(real.Patience)) }); e.failed != "" {
+			t.Errorf("what comes in time fails with %q", e.failed)
+		}
+		began = time.Now()
+		if e := outcome(t, func(tb testing.TB) { real.WaitFor(tb, "late", after(2*real.Patience)) }); e.failed == "" {
+			t.Error("what comes late is no failure")
+		}
+	})
 }

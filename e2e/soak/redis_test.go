@@ -61,7 +61,7 @@ func (s *redisServer) start() {
 	}
 	client := s.client()
 	defer client.Close()
-	if !eventually(func() bool { return client.Ping(context.Background()).Err() == nil }) {
+	if !real.Eventually(func() bool { return client.Ping(context.Background()).Err() == nil }) {
 		s.t.Errorf("redis-server at %s does not answer", s.address)
 	}
 }

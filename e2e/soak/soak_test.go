@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/e2e/real"
 )
 
 var soakFor = flag.Duration("soak", 10*time.Second, "how long the load lasts: -soak=10m")
@@ -65,12 +66,12 @@ func TestPipeline_survivesEverything(t *testing.T) {
 		t.Errorf("the heap had %d MiB; at most %d are expected", most>>20, maxHeap>>20)
 	}
 	// What net/http and the runtime wind up takes a moment.
-	if !eventually(func() bool { return runtime.NumGoroutine() <= goroutines }) {
+	if !real.Eventually(func() bool { return runtime.NumGoroutine() <= goroutines }) {
 		var stacks [1 << 20]byte
 		t.Errorf("%d goroutines before, %d after:\n%s", goroutines, runtime.NumGoroutine(),
 			stacks[:runtime.Stack(stacks[:], true)])
 	}
-	if !eventually(func() bool { return openDescriptors(t) <= descriptors }) {
+	if !real.Eventually(func() bool { return openDescriptors(t) <= descriptors }) {
 		t.Errorf("%d open descriptors before, %d after", descriptors, openDescriptors(t))
 	}
 	t.Logf("%d records in %v, faults %v, heap at most %d MiB", r.logged.Load(), *soakFor, r.faults, heap.Load()>>20)
@@ -156,16 +157,6 @@ func openDescriptors(t *testing.T) int {
 		t.Skipf("skipped: /proc not found: %v", err)
 	}
 	return len(open)
-}
-
-// eventually reports whether a condition comes true within 10 seconds.
-func eventually(condition func() bool) bool {
-	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(10 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-	}
-	return false
 }
 
 // checkBooks asks every stage what became of its records.
