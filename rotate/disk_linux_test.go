@@ -67,6 +67,9 @@ func TestFile_survivesAFullDisk(t *testing.T) {
 					accepted[record] = true
 				case errors.Is(err, syscall.ENOSPC) && n == 0:
 					refused++
+					if text := err.Error(); strings.Count(text, "app.log") != 1 {
+						t.Fatalf("the error does not name the file once: %s", text)
+					}
 				default:
 					t.Fatalf("Write returned %d, %v", n, err)
 				}

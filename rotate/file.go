@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -205,7 +206,7 @@ func (f *File) isEmpty() bool { return f.size <= f.headed && len(f.buf) == 0 }
 func (f *File) writeOut(p []byte, ends []int, start int) (done int, err error) {
 	n, err := f.append(p)
 	if err != nil {
-		err = fmt.Errorf("rotate: write %s: %w", f.name, err)
+		err = f.withPath("write", err)
 	}
 	f.report(writing, err)
 	for done < len(ends) && ends[done]-start <= n {
@@ -249,10 +250,19 @@ func (f *File) wrote(p []byte, n int, err error) {
 func (f *File) sync() error {
 	err := f.engine.Sync()
 	if err != nil {
-		err = fmt.Errorf("rotate: sync %s: %w", f.name, err)
+		err = f.withPath("sync", err)
 	}
 	f.report(syncing, err)
 	return err
+}
+
+// withPath is err, which an operation on the file returned, with the operation and
+// the path, unless err says that itself.
+func (f *File) withPath(operation string, err error) error {
+	if named := (*fs.PathError)(nil); errors.As(err, &named) {
+		return fmt.Errorf("rotate: %w", err)
+	}
+	return fmt.Errorf("rotate: %s %s: %w", operation, f.name, err)
 }
 
 // Name returns the path as it was given to [Open].
