@@ -73,11 +73,13 @@ func (s *Stack) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 		v.walk(&item.Record)
 	}
 	if len(parts) == 1 {
-		return parts[0].InWhole(parts[0].handle(ctx, b), len(b.Items))
+		p := parts[0]
+		return p.InWhole(stage.HandleBatch(ctx, p.to.handler, p.batch(b)), len(b.Items))
 	}
 	var errs []error
 	for _, p := range parts {
-		errs = append(errs, p.handle(ctx, b))
+		// Nobody can try again what one of several did not take.
+		stage.HandleAll(ctx, p.to.handler, p.batch(b), func(err error, _, _ int) { errs = append(errs, err) })
 	}
 	return errors.Join(errs...)
 }
@@ -98,10 +100,11 @@ func assign(parts []*part, to destination, i int, item slogworks.Item) []*part {
 	return parts
 }
 
-func (p *part) handle(ctx context.Context, b slogworks.Batch) error {
+// batch returns what of b is the handler's.
+func (p *part) batch(b slogworks.Batch) slogworks.Batch {
 	if last := len(b.Items) - 1; b.Kind == slogworks.Escalation && p.Origin(len(p.Items)-1) != last {
 		b.Kind = slogworks.Stream
 	}
 	b.Items = p.Items
-	return stage.HandleBatch(ctx, p.to.handler, b)
+	return b
 }

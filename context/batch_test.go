@@ -10,6 +10,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	slogctx "github.com/slogworks/slogworks/context"
+	"github.com/slogworks/slogworks/fanout"
 	"github.com/slogworks/slogworks/handlertest"
 )
 
@@ -121,5 +122,32 @@ func TestStack_handsOnNothingOfABatchThatNobodyWants(t *testing.T) {
 	err := slogctx.NewStack(rec).HandleBatch(t.Context(), escalation(slogworks.Item{Context: t.Context(), Record: record("m")}))
 	if err != nil || len(rec.Batches()) > 0 {
 		t.Errorf("HandleBatch returned %v, and %d batches arrived", err, len(rec.Batches()))
+	}
+}
+
+// Of several handlers, nobody can try again what one of them did not take.
+func TestStack_goesOnBehindARecordThatFails(t *testing.T) {
+	failing := func() *handlertest.Recorder {
+		return &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
+			if b.Items[0].Record.Message == "1" {
+				return io.ErrClosedPipe
+			}
+			return nil
+		}}
+	}
+	first, second := failing(), failing()
+	s := slogctx.NewStack(first.Plain())
+	s.Push(fanout.AtLeast(second.Plain(), slog.LevelDebug), &slogctx.Binding{Bubble: true})
+	var b slogworks.Batch
+	for _, message := range []string{"0", "1", "2"} {
+		b.Items = append(b.Items, slogworks.Item{Context: t.Context(), Record: slog.Record{Message: message}})
+	}
+	if err := s.HandleBatch(t.Context(), b); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the error is %v", err)
+	}
+	for _, rec := range []*handlertest.Recorder{first, second} {
+		if items := rec.Items(); len(items) != 2 || items[1].Record.Message != "2" {
+			t.Errorf("a handler got %d records", len(items))
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,31 +179,22 @@ func (h *LazyHandler) HandleBatch(ctx context.Context, b slogworks.Batch) error 
 		return l.refuse(ErrClosed, len(b.Items))
 	}
 	min := l.min.Level()
-	below := func(item slogworks.Item) bool { return item.Record.Level < min }
-	whole := !slices.ContainsFunc(b.Items, below)
-	if !whole {
-		if b.Kind == slogworks.Escalation && below(b.Items[len(b.Items)-1]) {
-			b.Kind = slogworks.Stream
-		}
-		b.Items = slices.DeleteFunc(slices.Clone(b.Items), below)
-	}
-	if len(b.Items) == 0 {
+	part := stage.Filter(b, func(_ int, item slogworks.Item) bool { return item.Record.Level >= min })
+	n := len(part.Items)
+	if n == 0 {
 		return nil
 	}
 	to, err := l.target()
 	if err != nil {
-		return l.refuse(err, len(b.Items))
+		return l.refuse(err, n)
 	}
-	err = stage.HandleBatch(ctx, to.Handler, b)
-	accepted := stage.Accepted(err, len(b.Items))
+	err = stage.HandleBatch(ctx, to.Handler, part.Batch)
+	accepted := stage.Accepted(err, n)
 	if err != nil {
-		_ = l.refuse(err, len(b.Items)-accepted)
+		_ = l.refuse(err, n-accepted)
 	}
 	l.delivered.Add(uint64(accepted))
-	if !whole {
-		err = wrap(err) // a DeliveryError would count other items
-	}
-	return err
+	return part.InWhole(err, len(b.Items))
 }
 
 // takesBatches reports whether the opened handler, which is to get a record of
