@@ -76,7 +76,7 @@ func testLiveKeys(t *testing.T, browser context.Context) {
 			logger.Info("more", "i", i)
 		}
 		const left = "!document.querySelector('#follow').hidden"
-		p.until("document.querySelector('#rows').scrollTop > 1000")
+		p.until("document.querySelector('#rows').textContent.includes('i=299')")
 		p.press(kb.Home)
 		p.until(left + " && document.querySelector('#rows').scrollTop === 0")
 		p.press(kb.PageDown)

@@ -100,6 +100,26 @@ func testLiveRows(t *testing.T, browser context.Context) {
 		p.mustBeFree(t)
 	})
 
+	t.Run("are new if they came since the reader left the end", func(t *testing.T) {
+		hub := live.New(nil)
+		url, _ := liveSite(t, hub, "127.0.0.1:0")
+		for _, message := range []string{"a1", "a2", "b", "b", "b"} {
+			publish(hub, noon, live.Origin{}, message)
+		}
+		p := openLive(t, browser, url, "light", 1280)
+		p.search("a")
+		p.until(shown + ".join() === 'a1,a2'")
+		p.run("document.querySelector('#rows').focus()")
+		p.press("kk")
+		const follow = "document.querySelector('#follow:not([hidden]) #unseen').textContent"
+		p.until(follow + " === 'Newest'")
+		p.press("0")
+		p.until(shown + ".length === 5 && " + follow + " === 'Newest'")
+		publish(hub, noon.AddDate(0, 0, 1), live.Origin{}, "the day after")
+		p.until("document.querySelectorAll('.row.day:not([hidden])').length === 2 && " + follow + " === '1 new'")
+		p.mustBeFree(t)
+	})
+
 	t.Run("before the first say what will be where", func(t *testing.T) {
 		hub := live.New(nil)
 		url, _ := liveSite(t, hub, "127.0.0.1:0")
@@ -136,12 +156,18 @@ func testLiveRows(t *testing.T, browser context.Context) {
 	})
 
 	t.Run("are found by what stands in the details", func(t *testing.T) {
-		for _, test := range []struct{ name, key, value string }{
+		for _, test := range []struct {
+			name, key string
+			value     any
+		}{
 			{"several lines", "stack", "boom\nat x.go:1\nat y.go:2"},
 			{"very long", "body", strings.Repeat("0123456789", 300)},
 			{"a key that looks like a mark", "-x", "5"},
 			{"a key that looks like an expression", "/x/", "5"},
 			{"no key", "", "only this"},
+			{"a key that the search has for itself", "level", "gold"},
+			{"a large number", "sum", 1234567.5},
+			{"bytes", "raw", []byte("hi")},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				hub := live.New(nil)

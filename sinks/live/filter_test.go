@@ -33,10 +33,10 @@ func story() *live.Hub {
 	add(slog.LevelDebug-4, "trace", "", web1)
 	add(slog.LevelDebug, "debug", "a", web1, slog.Int("status", 200), slog.Duration("took", 90*time.Millisecond))
 	add(slog.LevelInfo, "info", "a.b", web2, slog.Int("status", 404), slog.String("path", "/api/users"), slog.Duration("took", 2*time.Second))
-	add(slog.LevelInfo+2, "notice", "a.b.c", web2, slog.Float64("load", 0.75), slog.Bool("cached", true))
+	add(slog.LevelInfo+2, "notice", "a.b.c", web2, slog.Float64("load", 0.75), slog.Float64("sum", 1234567.5), slog.Bool("cached", true))
 	add(slog.LevelWarn, "warn", "a.bc", web1, slog.String("text", "No Answer from Ümlaut"), slog.Time("due", at))
 	add(slog.LevelError, "error", "x", web1, slog.Any("err", errors.New("dial: refused")), slog.Group("req", slog.String("id", "r-7"), slog.Group("user", slog.String("name", "ada"))))
-	add(slog.LevelError+4, "critical", "x", web2, slog.Any("map", map[string]int{"n": 7}), slog.String("quote", `say "hi"`), slog.Any("nothing", nil), slog.Uint64("big", 1<<63), slog.String("digits", "12"), slog.String("empty", ""))
+	add(slog.LevelError+4, "critical", "x", web2, slog.Any("map", map[string]int{"n": 7}), slog.String("quote", `say "hi"`), slog.Any("nothing", nil), slog.Uint64("big", 1<<63), slog.String("digits", "12"), slog.String("empty", ""), slog.Any("raw", []byte("hi")))
 	return h
 }
 
@@ -129,6 +129,10 @@ var searches = []struct{ q, want string }{
 	{"90ms", "debug"},
 	{`{"n":7}`, "critical"},
 	{"map[n:7]", "critical"},
+	{"sum=1.2345675e+06", "notice"}, // to slog.TextHandler
+	{"sum=1234567.5", "notice"},     // to slog.JSONHandler
+	{"raw=hi", "critical"},
+	{"raw=aGk=", "critical"},
 	{"-", "warn error"},
 	{"source", ""},
 

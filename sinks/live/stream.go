@@ -287,7 +287,9 @@ func (s *stream) hello(kept []*entry, first, head uint64) {
 		Loggers []string       `json:"loggers"`
 		Levels  map[string]int `json:"levels"`
 		Hosts   []string       `json:"hosts"`
-	}{1, s.hub.boot, first, head, sorted(loggers), levels, sorted(hosts)})
+
+		Heartbeat int64 `json:"heartbeat_ms"`
+	}{1, s.hub.boot, first, head, sorted(loggers), levels, sorted(hosts), s.hub.opts.Heartbeat.Milliseconds()})
 	s.buf = fmt.Appendf(s.buf, "event: hello\ndata: %s\n\n", data)
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/live"
 )
 
@@ -262,7 +263,7 @@ func TestHub_serveEvents_saysHello(t *testing.T) {
 	empty := httptest.NewServer(newHub(live.Options{}))
 	defer empty.Close()
 	s := openStream(t, empty, "/events", "")
-	if f := s.must(t); !strings.HasSuffix(f.data, `"first":1,"head":0,"loggers":[],"levels":{},"hosts":[]}`) {
+	if f := s.must(t); !strings.HasSuffix(f.data, `"first":1,"head":0,"loggers":[],"levels":{},"hosts":[],"heartbeat_ms":15000}`) {
 		t.Error(f.data)
 	}
 	_ = s.body.Close()
@@ -388,15 +389,6 @@ func receive[T any](t *testing.T, c <-chan T) {
 	}
 }
 
-func waitFor(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 func TestHub_Publish_doesNotWaitForClients(t *testing.T) {
 	h := newHub(live.Options{MaxRecords: 100})
 	var clients []*slow
@@ -419,7 +411,7 @@ func TestHub_Publish_doesNotWaitForClients(t *testing.T) {
 	}
 	for i, c := range clients {
 		close(c.go_)
-		waitFor(t, "the newest record", func() bool { return strings.Contains(c.text(), `"m":"5000"`) })
+		peertest.WaitFor(t, "the newest record", func() bool { return strings.Contains(c.text(), `"m":"5000"`) })
 		if want := `{"from":1,"to":4900,"dropped":4900,"why":"lag"}`; !strings.Contains(c.text(), want) {
 			t.Errorf("client %d is told\n%.300s\nwant %s", i, c.text(), want)
 		}
@@ -500,11 +492,11 @@ func TestOptions_WriteTimeout_cutsWhoHangs(t *testing.T) {
 	s.hello(t)
 	long := slog.Record{Message: strings.Repeat("x", 60_000)}
 	// More than the buffers of the connection hold, which nobody reads.
-	waitFor(t, "the stream to be cut", func() bool {
+	peertest.WaitFor(t, "the stream to be cut", func() bool {
 		_ = h.Publish(long, live.Origin{})
 		return h.Stats().Cut == 1
 	})
-	waitFor(t, "the stream to end", func() bool { return h.Stats().Clients == 0 })
+	peertest.WaitFor(t, "the stream to end", func() bool { return h.Stats().Clients == 0 })
 }
 
 func TestOptions_MaxClients_turnsAway(t *testing.T) {
@@ -519,7 +511,7 @@ func TestOptions_MaxClients_turnsAway(t *testing.T) {
 		t.Errorf("records: %d", w.Code)
 	}
 	_ = s.body.Close()
-	waitFor(t, "the stream to end", func() bool { return h.Stats().Clients == 0 })
+	peertest.WaitFor(t, "the stream to end", func() bool { return h.Stats().Clients == 0 })
 	s = openStream(t, server, "/events", "")
 	s.hello(t)
 	if s := h.Stats(); s.TurnedAway != 1 {
@@ -544,7 +536,7 @@ func TestHub_serveEvents_keepsToTheRate(t *testing.T) {
 			c.serve(t, h, "/events?backlog=50&"+test.query) // hangs in hello, so that the rest comes at once
 			publish(t, h, 51, 100)
 			close(c.go_)
-			waitFor(t, "the newest record", func() bool { return strings.Contains(c.text(), `"m":"100"`) })
+			peertest.WaitFor(t, "the newest record", func() bool { return strings.Contains(c.text(), `"m":"100"`) })
 			if want := `{"from":51,"to":90,"dropped":40,"why":"rate"}`; !strings.Contains(c.text(), want) {
 				t.Errorf("got\n%s\nwant %s", c.text(), want)
 			}
@@ -595,5 +587,5 @@ func TestHub_leavesNoGoroutineBehind(t *testing.T) {
 	}
 	server.Close()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	waitFor(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+	peertest.WaitFor(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }

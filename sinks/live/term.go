@@ -1,6 +1,8 @@
 package live
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -163,6 +165,9 @@ func texts(v slog.Value) [2]string {
 	switch v.Kind() {
 	case slog.KindTime:
 		return [2]string{v.Time().Format(time.RFC3339Nano)}
+	case slog.KindFloat64:
+		doc, _ := json.Marshal(v.Float64()) // none of what JSON has no number for
+		return [2]string{v.String(), string(doc)}
 	case slog.KindAny:
 		switch x := v.Any().(type) {
 		case error:
@@ -174,7 +179,7 @@ func texts(v slog.Value) [2]string {
 			doc, _ := x.MarshalJSON() // a Frozen, which never fails
 			return [2]string{x.String(), string(doc)}
 		case []byte:
-			return [2]string{string(x)}
+			return [2]string{string(x), base64.StdEncoding.EncodeToString(x)}
 		}
 	}
 	return [2]string{v.String()}

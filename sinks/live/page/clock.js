@@ -2,6 +2,8 @@
 
 export const clock = { mode: "local" };
 
+const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
 const two = (n) => String(n).padStart(2, "0");
 
 export function timeOfDay(ms, withSeconds) {
@@ -25,8 +27,7 @@ export function day(ms) {
   const to = new Date(from);
   if (utc) to.setUTCDate(to.getUTCDate() + 1);
   else to.setDate(to.getDate() + 1); // some days have 23 hours
-  const weekday = from.toLocaleDateString("en", { weekday: "long", timeZone: utc ? "UTC" : undefined });
-  return { from: from.getTime(), to: to.getTime(), text: `${weekday}, ${date(ms)}` };
+  return { from: from.getTime(), to: to.getTime(), text: `${weekdays[utc ? from.getUTCDay() : from.getDay()]}, ${date(ms)}` };
 }
 
 // span says from when to when, with the dates unless it is all today.

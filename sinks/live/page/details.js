@@ -74,7 +74,7 @@ function valueOf(a, plain) {
 function term(path, value) {
   const beginning = /\S.*|$/.exec(value)[0].slice(0, 200).replace(/[\ud800-\udbff]$/, "");
   if (beginning && (value.length > 200 || /[\r\n]/.test(value))) return quote(beginning);
-  if (/[\s"=<>!]|^[-/]|^$/.test(path)) return quote(value);
+  if (/[\s"=<>!]|^[-/]|^$|^(level|logger)$/i.test(path)) return quote(value);
   return path + "=" + (value === "" || /[\s"]/.test(value) || value[0] === "/" ? quote(value) : value);
 }
 

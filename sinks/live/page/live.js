@@ -16,7 +16,7 @@ import { isOurs, params, passes, passesFilters, readFragment, showAll, state, wr
 import * as status from "./status.js";
 import { Stream } from "./stream.js";
 
-const rows = new Rows($("rows"), { time: time.rowTime, select: (i) => opened.open(i) });
+const rows = new Rows($("rows"), { time: time.rowTime, select: (i) => opened.open(i), newest: () => log.newest });
 rows.changed = () => status.drawFollow(log, rows);
 const histogram = new Histogram($("histogram"), { clock: time.timeOfDay, date: time.date, span: time.span, isUTC: () => time.clock.mode === "utc", select: setRange });
 const log = new Log({
@@ -120,7 +120,13 @@ function schedule() {
 function frame() {
   scheduled = false;
   receive();
-  const dropped = log.trim();
+  showNow();
+}
+
+// showNow makes room. What is selected stays so, unless it had to go.
+function showNow() {
+  let dropped = 0;
+  keepSelection(() => { dropped = log.trim(); });
   status.drawCounts(log, rows);
   rows.showNow(log.view, dropped);
 }
@@ -219,8 +225,8 @@ function pause(on) {
     rows.paint();
   } else {
     receive();
-    log.resume();
-    rows.showNow(log.view, log.trim());
+    keepSelection(() => log.resume());
+    showNow();
     if (state.rate === 0) {
       state.rate = Infinity;
       stream.connect();
@@ -344,7 +350,7 @@ setUp({
   speed: () => {
     writeFragment();
     drawAll();
-    stream.reconnect({}, 200);
+    stream.reconnect({ fresh: false });
   },
   redraw: () => {
     keepSelection(() => log.redate());
@@ -380,7 +386,7 @@ if (state.range) {
 }
 connectionChanged("connecting");
 drawAll();
-stream.connect({ fresh: true });
+stream.connect();
 // First what is there, then the pause.
 if (startsPaused) stream.settled.then(() => { receive(); pause(true); });
 opened.openLinked(stream.settled);

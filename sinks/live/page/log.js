@@ -144,7 +144,7 @@ export class Log {
   show(rows) {
     this.view = [];
     this.viewGaps = 0;
-    this.today = this.now = this.day(Date.now());
+    this.now = this.day(Date.now());
     for (const r of rows) this.see(r);
   }
 
@@ -175,9 +175,10 @@ export class Log {
     for (; dropped < this.view.length && this.view[dropped].k <= last; dropped++) if (this.view[dropped].gap) this.viewGaps--;
     if (!dropped) return 0;
     this.view = this.view.slice(dropped);
+    const today = this.day(Date.now());
     const first = this.view.find((r) => !r.gap || r.gap === "day");
-    if (!first) this.now = this.today;
-    if (!first || first.gap || isOf(this.today, first)) return dropped;
+    if (!first) this.now = today;
+    if (!first || first.gap || isOf(today, first)) return dropped;
     this.view.unshift(dayRow(this.day(first.ms), first));
     this.viewGaps++;
     return dropped - 1;

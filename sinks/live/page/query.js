@@ -40,20 +40,19 @@ export function takesLogger(rules, name) {
 // wrong.
 export function parseQuery(text) {
   const terms = [];
-  let rest = text.trimStart();
-  while (rest) {
+  for (let rest = withoutBlanks(text); rest; rest = withoutBlanks(rest)) {
     const t = { not: false, key: "", op: "", raw: "", re: null };
-    if (/^-\S/.test(rest)) {
+    if (/^-[^ \t\r\n]/.test(rest)) {
       t.not = true;
       rest = rest.slice(1);
     }
-    const head = /^([^\s"=<>!/][^\s"=<>!]*)(>=|<=|!=|=|>|<)/.exec(rest);
+    const head = /^([^ \t\r\n"=<>!/][^ \t\r\n"=<>!]*)(>=|<=|!=|=|>|<)/.exec(rest);
     if (head) {
       t.key = head[1].toLowerCase();
       t.op = head[2];
       rest = rest.slice(head[0].length);
     }
-    const expression = /^\/((?:.+?)(?<!\\))\/(?=\s|$)/s.exec(rest);
+    const expression = /^\/((?:.+?)(?<!\\))\/(?=[ \t\r\n]|$)/s.exec(rest);
     const quoted = /^"((?:\\.|[^"\\])*)"/s.exec(rest);
     if (quoted) {
       t.raw = quoted[1].replace(/\\(.)/gs, "$1");
@@ -65,25 +64,27 @@ export function parseQuery(text) {
       t.re = compile(t.raw);
       rest = rest.slice(expression[0].length);
     } else {
-      t.raw = /^\S*/.exec(rest)[0];
+      t.raw = /^[^ \t\r\n]*/.exec(rest)[0];
       rest = rest.slice(t.raw.length);
     }
     if (t.key === "level" && !t.re && parseLevel(t.raw) === null) throw new Error(`unknown level "${t.raw}"`);
     t.lower = t.raw.toLowerCase();
     terms.push(t);
-    rest = rest.trimStart();
   }
   return terms;
 }
+
+// withoutBlanks leaves a no-break space, which is none to the server.
+const withoutBlanks = (s) => s.replace(/^[ \t\r\n]+/, "");
 
 // longest is the longest text that an expression is tried on here, by how many
 // parts of it repeat: with each, the time grows by another power of the length.
 const longest = [10_000, 1000, 100];
 
 // compile reads the flags that Go writes in front. It returns undecided for an
-// expression that JavaScript cannot read, and for one that might take it for
-// ever: a repeated group, several repetitions, or many choices. The server takes
-// linear time for all it accepts.
+// expression that JavaScript cannot read or reads otherwise, and for one that might
+// take it for ever: a repeated group, several repetitions, or many choices. The
+// server takes linear time for all it accepts.
 function compile(source) {
   let flags = "";
   const m = /^\(\?([ims]+)\)/.exec(source);
@@ -91,7 +92,11 @@ function compile(source) {
     flags = m[1];
     source = source.slice(m[0].length);
   }
-  const plain = source.replace(/\\./gs, "_").replace(/\[[^\]]*\]/g, "_");
+  const escaped = source.match(/\\./gs) || [];
+  const unescaped = source.replace(/\\./gs, "_");
+  // Without its flag u JavaScript takes \A for A, and [] is empty for it with and without.
+  if (escaped.some((s) => /[a-zA-Z0-9]/.test(s) && !/[dDwWsSbBnrtfv]/.test(s)) || /\[\^?\]|\[:/.test(unescaped)) return undecided;
+  const plain = unescaped.replace(/\[[^\]]*\]/g, "_");
   const repetitions = (plain.match(/[*+]|\{\d*,/g) || []).length;
   const words = plain.split("|").length;
   const choices = (plain.match(/\((?=[^)]*\|)|[^(*+?}]\?/g) || []).length; // groups with |, and what is optional
@@ -159,8 +164,11 @@ function compares(op, a, b) {
   return op === "<" ? a < b : a <= b;
 }
 
+// number reads what Go takes for a number. To JavaScript, blanks and 0b1 are some too.
 function number(text) {
-  return String(text).trim() === "" || Number.isNaN(Number(text)) ? null : Number(text);
+  const infinity = /^([+-]?)inf(inity)?$/i.exec(text);
+  if (infinity) return Number(infinity[1] + "Infinity");
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : null;
 }
 
 function numberOf(a) {
@@ -201,8 +209,25 @@ export function texts(a) {
     case "j": return [a.v[1], JSON.stringify(a.v[0])];
     case "n": return ["<nil>"];
     case "d": return [duration(a.v)];
+    case "f": return [String(a.v), float(a.v)];
+    case "y": return [a.v ?? "", bytes(a.v ?? "")];
   }
   return [String(a.v)];
+}
+
+// float prints a number as Go does outside JSON.
+function float(n) {
+  const [digits, exponent] = Number(n).toExponential().split("e");
+  if (!exponent || (exponent >= -4 && exponent < 6)) return String(n);
+  return digits + "e" + exponent[0] + exponent.slice(1).padStart(2, "0");
+}
+
+function bytes(base64) {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+  } catch {
+    return ""; // cut short, as long records are
+  }
 }
 
 export const text = (a) => (a.t === "j" ? (a.v[0] !== null && typeof a.v[0] === "object" ? JSON.stringify(a.v[0]) : a.v[1]) : texts(a)[0]);

@@ -6,15 +6,16 @@ import { chips, text } from "./query.js";
 const spare = 8; // rows beyond each edge, for a scroll that comes before the next frame
 
 export class Rows {
-  constructor(box, { time, select }) {
+  constructor(box, { time, select, newest }) {
     this.box = box;
+    this.newest = newest;
     this.space = box.querySelector(".space");
     this.time = time;
     this.pool = [];
     this.list = [];
     this.selected = -1;
     this.following = true;
-    this.left = 0; // rows that there were when the reader left the end
+    this.left = -1; // k of the newest record when the reader left the end
     this.height = 24;
     this.queued = false;
     this.top = 0;
@@ -51,7 +52,6 @@ export class Rows {
   // show replaces the list, which is to be painted in the next frame.
   show(list) {
     this.list = list;
-    if (this.left > list.length) this.left = list.length;
     this.draw();
   }
 
@@ -59,22 +59,22 @@ export class Rows {
   // dropped says how many, so that what is read stays where it is.
   showNow(list, dropped) {
     this.list = list;
-    if (this.left > list.length) this.left = list.length;
-    if (dropped) {
-      this.selected = Math.max(-1, this.selected - dropped);
-      this.left = Math.max(0, this.left - dropped);
-      if (!this.following) this.box.scrollTop = this.top = Math.max(0, this.box.scrollTop - dropped * this.height);
-    }
+    if (dropped && !this.following) this.box.scrollTop = this.top = Math.max(0, this.box.scrollTop - dropped * this.height);
     this.paint();
   }
 
   setFollowing(on) {
-    if (this.following && !on) this.left = this.list.length;
+    if (this.following && !on) this.left = this.newest();
     this.following = on;
   }
 
-  // unseen is how many rows came since the reader left the end.
-  get unseen() { return this.following ? 0 : this.list.length - this.left; }
+  // unseen is how many records came since the reader left the end. What other filters
+  // let in is not new.
+  get unseen() {
+    let n = 0;
+    if (!this.following) for (let i = this.list.length - 1; i >= 0 && this.list[i].k > this.left; i--) if (!this.list[i].gap) n++;
+    return n;
+  }
 
   refresh() {
     for (const row of this.pool) row.shown = null;
@@ -191,8 +191,8 @@ export class Rows {
     }
     write(cells.time, this.time(r));
     write(cells.level, levelText(r.l));
-    write(cells.origin, r.h && r.p ? r.h + "/" + r.p : r.h || r.p || "");
-    write(cells.logger, r.n || "");
+    write(cells.origin, line(r.h && r.p ? r.h + "/" + r.p : r.h || r.p || ""));
+    write(cells.logger, line(r.n || ""));
     write(cells.text, line(r.m));
     write(cells.attrs, r.a && r.a.length ? attrsText(r) : "");
   }

@@ -41,7 +41,7 @@ export function passesFilters(r) {
 // readSearch takes a search over, or throws an Error that says what is wrong.
 export function readSearch(text) {
   state.terms = parseQuery(text);
-  state.q = text.trim();
+  state.q = text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "");
 }
 
 export function showAll() {

@@ -7,7 +7,7 @@ import { params, state } from "./state.js";
 const backlog = 5000;
 const run = 1e12; // more records than one run of a server has
 const patience = 20_000; // milliseconds that a hidden page stays connected
-const silence = 20_000; // milliseconds after which the server is asked whether it has more
+const silence = 20_000; // milliseconds after which the server is asked whether it has more, or longer
 
 // get does not wait for ever either: the connection that it is given may be dead too.
 const get = (address) => fetch(address, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
@@ -28,7 +28,9 @@ export class Stream {
     this.asked = 0; // when the server was asked for more, and the number of the newest it had
     this.waitsFor = 0;
     this.isAsking = false;
+    this.silence = silence;
     this.source = null;
+    this.isFresh = true; // what comes next goes on nowhere
     this.asleep = false;
     setInterval(() => this.ask(), 5000);
     document.addEventListener("visibilitychange", () => this.sleepOrWake());
@@ -42,12 +44,13 @@ export class Stream {
   // of its own run.
   idOf(r) { return this.boots[Math.floor(r.k / run)] + "-" + r.s; }
 
-  // connect opens the stream; fresh forgets where the last one was.
-  connect({ fresh = false } = {}) {
+  // connect opens the stream.
+  connect() {
     clearTimeout(this.retry);
     clearTimeout(this.soon);
     this.close();
-    if (fresh) this.lastID = "";
+    if (this.isFresh) this.lastID = "";
+    this.isFresh = false;
     if (this.asleep) return;
     if (state.rate === 0) return this.told.changed("stopped");
     const p = params();
@@ -66,6 +69,7 @@ export class Stream {
     });
     on("hello", (hello) => {
       this.failures = 0;
+      this.silence = Math.max(silence, hello.heartbeat_ms + 5000);
       const restarted = this.boot && hello.boot !== this.boot;
       if (hello.boot !== this.boot) this.boots.push(hello.boot);
       this.told.hello(hello, { anew, restarted });
@@ -105,10 +109,12 @@ export class Stream {
     this.settle();
   }
 
-  // reconnect connects a little later, since filters change in quick succession.
-  reconnect(options, ms = 150) {
+  // reconnect connects a little later, since filters change in quick succession. If
+  // fresh, the stream does not go on where the last one was, whatever connects first.
+  reconnect({ fresh }) {
+    this.isFresh ||= fresh;
     clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.connect(options), ms);
+    this.soon = setTimeout(() => this.connect(), 150);
   }
 
   close() {
@@ -118,10 +124,10 @@ export class Stream {
 
   // ask finds out whether a connection on which nothing comes is dead, as those of a
   // laptop are that was moved to another network: EventSource would wait for ever.
-  // What the server has, it tells of within that silence, even if the filters hide it.
+  // What the server has, it tells of with a heartbeat, even if the filters hide it.
   async ask() {
     const { source } = this;
-    if (!source || this.isAsking || performance.now() - Math.max(this.arrived, this.asked) < silence) return;
+    if (!source || this.isAsking || performance.now() - Math.max(this.arrived, this.asked) < this.silence) return;
     this.asked = performance.now();
     if (this.waitsFor > Number(this.lastID.split("-")[1] || 0)) {
       this.waitsFor = 0;
@@ -130,7 +136,7 @@ export class Stream {
     this.isAsking = true;
     const got = await this.records("limit=1");
     this.isAsking = false;
-    if (this.source !== source) return;
+    if (this.source !== source || this.arrived > this.asked) return;
     if (got) this.waitsFor = got.head;
     else this.lose();
   }
