@@ -153,6 +153,13 @@ type Options struct {
 // error has its text and no longer its type, and the source of a call is an
 // attribute, see [slogworks.View]. slog's handlers print them alike.
 //
+// next is for what takes batches itself. A handler of single records behind stages
+// that only pass batches on gets the records one by one up to the first that
+// fails, and that one is where the next attempt begins. What it fails at each
+// time, by a panic too, holds up all behind it until Retry.MaxElapsed has passed,
+// and then, or if it refuses the record for good, the rest of the batch is given
+// up with it.
+//
 // A batch that comes in, as fingerscrossed makes them, becomes part of the Digest
 // with all its items, whatever Level says.
 type Handler struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
+	"github.com/slogworks/slogworks/fanout"
 )
 
 func logN(h slog.Handler, n int) {
@@ -122,6 +123,50 @@ func TestDeliver_countsWhatPanics(t *testing.T) {
 		s.answers(nil)
 		wantOutcome(t, h.Deliver(t.Context()), buffer.Sent)
 	})
+}
+
+// A handler of single records behind another stage.
+func TestDeliver_stopsAtTheRecordThatFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer     func(attempt int) error
+		maxElapsed time.Duration
+		outcomes   []buffer.Status
+		delivered  []string
+	}{
+		"once":              {func(attempt int) error { return map[int]error{1: errDown}[attempt] }, 0, []buffer.Status{buffer.Partial, buffer.Sent}, []string{"0", "1", "2"}},
+		"each time":         {func(int) error { return errDown }, 0, []buffer.Status{buffer.Partial, buffer.Failed, buffer.Failed}, []string{"0"}},
+		"by a panic":        {func(int) error { panic("sink") }, 0, []buffer.Status{buffer.Partial, buffer.Failed, buffer.Failed}, []string{"0"}},
+		"for good":          {func(int) error { return &slogworks.DeliveryError{Permanent: true} }, 0, []buffer.Status{buffer.Rejected}, []string{"0"}},
+		"until time is out": {func(int) error { panic("sink") }, 1, []buffer.Status{buffer.Rejected}, []string{"0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, attempt := newSink(), 0
+			s.answer = func(_ context.Context, b slogworks.Batch) error {
+				if b.Items[0].Record.Message != "1" {
+					return nil
+				}
+				attempt++
+				return test.answer(attempt)
+			}
+			opts := manual(t.TempDir())
+			opts.Retry = slogworks.Backoff{Min: time.Hour, Max: time.Hour, MaxElapsed: test.maxElapsed}
+			h := open(t, fanout.AtLeast(s.Plain(), slog.LevelDebug), opts)
+			logN(h, 3)
+			for _, want := range test.outcomes {
+				wantOutcome(t, h.Deliver(t.Context()), want)
+			}
+			wantMessages(t, s.delivered(), test.delivered...)
+			wantBalance(t, h)
+			info, err := buffer.Inspect(opts.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			isDead := slices.Contains(test.outcomes, buffer.Rejected)
+			if isDead != (len(info.Dead) == 1 && info.Dead[0].Records == 3 && info.Dead[0].Accepted == 1) {
+				t.Errorf("the dead are %+v", info.Dead)
+			}
+		})
+	}
 }
 
 func TestEvaluate_asksTheTriggerOnce(t *testing.T) {

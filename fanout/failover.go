@@ -40,10 +40,10 @@ func (h *FailoverHandler) Handle(ctx context.Context, r slog.Record) error {
 	var met refusals
 	for _, child := range h.children {
 		handed, err := child.offer(ctx, &r)
-		if handed && err == nil {
+		switch {
+		case handed && stage.Accepted(err, 1) == 1:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			met.add(err, true)
 		}
 	}
@@ -94,10 +94,10 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 		return nil
 	}
 	for _, i := range alone {
-		if i == accepted {
-			met.alone = true
-		} else {
+		if i < accepted {
 			met.waits = append(met.waits, 0) // that handler has not seen it yet
+		} else {
+			met.alone = true // nor what is behind i, and the one that is left is not for it
 		}
 	}
 	total := met.inAll(accepted)
@@ -111,7 +111,7 @@ func (h *FailoverHandler) HandleBatch(ctx context.Context, b slogworks.Batch) er
 type refusals struct {
 	errs      []error
 	delivery  bool            // one of them is a DeliveryError
-	alone     bool            // one of them is about the first item left and no other
+	alone     bool            // one of them is about one item, and not about those behind it
 	waits     []time.Duration // of the handlers that may be tried again
 	done      []string
 	uncertain bool

@@ -63,7 +63,7 @@ func TestFailoverHandler_saysWhatBecameOfARecord(t *testing.T) {
 		{"nobody waits for an error", []slog.Handler{failing(errBroken), failing(down), panicking(errBroken)}, down},
 		{"nobody waits for one that refused for good", []slog.Handler{failing(refused), failing(down)}, down},
 		{"Permanent if none may be tried again", []slog.Handler{failing(refused), failing(errBroken), panicking(errBroken)}, refused},
-		{"what a handler accepted is none of the next", []slog.Handler{failing(&said{Accepted: 1})}, &said{}},
+		{"a handler that has the record has taken it", []slog.Handler{failing(down), failing(&said{Accepted: 1, Err: errBroken}), panicking(errBroken)}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := fanout.Failover(test.children...)
@@ -266,21 +266,24 @@ func TestFailoverHandler_givesTheRestToTheNextAfterOneRecordFailed(t *testing.T)
 }
 
 func TestFailoverHandler_failsOneRecordThatNobodyTakes(t *testing.T) {
-	poisoned := func() slog.Handler {
+	poisoned := func(message string) slog.Handler {
 		rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
-			if b.Items[0].Record.Message == "1" {
+			if b.Items[0].Record.Message == message {
 				panic(errBroken)
 			}
 			return nil
 		}}
 		return rec.Plain()
 	}
+	refuses := failing(&slogworks.DeliveryError{Permanent: true})
 	for name, h := range map[string]slogworks.BatchHandler{
-		"singles":            fanout.Failover(poisoned(), fanout.AtLeast(poisoned(), debug)),
-		"one that refuses":   fanout.Failover(failing(&slogworks.DeliveryError{Permanent: true}), poisoned()),
-		"reports that panic": fanout.OnError(fanout.Failover(poisoned()), func(context.Context, slogworks.View, error) { panic("report") }),
+		"singles":            fanout.Failover(poisoned("1"), fanout.AtLeast(poisoned("1"), debug)),
+		"one that refuses":   fanout.Failover(refuses, poisoned("1")),
+		"reports that panic": fanout.OnError(fanout.Failover(poisoned("1")), func(context.Context, slogworks.View, error) { panic("report") }),
+		"one that fails behind it and is not enabled for it":                    fanout.Failover(fanout.AtLeast(poisoned("2"), warn), poisoned("1")),
+		"one that fails behind it, is not enabled for it and has not seen them": fanout.Failover(fanout.AtLeast(poisoned("2"), warn), failing(&slogworks.DeliveryError{Accepted: 1, Permanent: true, Err: errBroken})),
 	} {
-		err := h.HandleBatch(t.Context(), batchOf(slogworks.Stream, info, info, info))
+		err := h.HandleBatch(t.Context(), batchOf(slogworks.Stream, info, info, warn, warn))
 		cause, alone := stage.FailedAlone(err)
 		if delivery, ok := err.(*slogworks.DeliveryError); !ok || !alone || delivery.Accepted != 1 || !delivery.Permanent || !errors.Is(cause, errBroken) {
 			t.Errorf("%s: the error is %#v", name, err)

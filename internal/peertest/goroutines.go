@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,7 +22,7 @@ func Main(m interface{ Run() int }, marks ...string) (code int) {
 	// All goroutines stand still while their stacks are taken.
 	for end := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
 		stacks := Stacks()
-		if !containsAny(stacks, marks) {
+		if !slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(stacks, mark) }) {
 			return 0
 		}
 		if time.Now().After(end) {
@@ -29,15 +30,6 @@ func Main(m interface{ Run() int }, marks ...string) (code int) {
 			return 1
 		}
 	}
-}
-
-func containsAny(text string, parts []string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
 }
 
 // Stacks returns the stacks of all goroutines, at most a mebibyte of them.

@@ -17,7 +17,7 @@ func HandleBatch(ctx context.Context, h slog.Handler, b slogworks.Batch) error {
 		return handleWhole(ctx, batches, b)
 	}
 	for i, item := range b.Items {
-		if err := Offer(item.Context, h, item.Record.Clone()); err != nil {
+		if err := Offer(item.Context, h, item.Record.Clone()); Accepted(err, 1) == 0 {
 			return after(i, err)
 		}
 	}
@@ -37,8 +37,8 @@ func after(n int, err error) error {
 		return &slogworks.DeliveryError{Accepted: n, Err: &Alone{err}}
 	}
 	whole := *d
-	whole.Accepted = n + min(max(d.Accepted, 0), 1)
-	if d.Permanent && d.Accepted <= 0 {
+	whole.Accepted = n
+	if d.Permanent {
 		whole.Err = &Alone{err}
 	}
 	return &whole
@@ -53,8 +53,9 @@ func after(n int, err error) error {
 type Alone struct{ Err error }
 
 func (a *Alone) Error() string {
-	if d, ok := a.Err.(*slogworks.DeliveryError); ok && d != nil && d.Err != nil {
-		return d.Err.Error() // the DeliveryError around says the rest
+	if d, ok := a.Err.(*slogworks.DeliveryError); ok && d != nil {
+		// The DeliveryError around says the rest.
+		return (&slogworks.DeliveryError{Err: d.Err}).Error()
 	}
 	return a.Err.Error()
 }

@@ -73,9 +73,6 @@ func TestHandleBatch_stopsAtTheFirstRecordThatFails(t *testing.T) {
 		{"a panic", errBroken, 2},
 		{"a DeliveryError", &slogworks.DeliveryError{After: time.Second, Uncertain: true, Done: []string{"a"}, Err: full}, 2},
 		{"a DeliveryError for good", &slogworks.DeliveryError{Permanent: true, Done: []string{"a"}, Err: full}, 2},
-		{"a DeliveryError for good of a record that is in", &slogworks.DeliveryError{Accepted: 1, Permanent: true, Err: full}, 3},
-		{"a DeliveryError of a record that is in", &slogworks.DeliveryError{Accepted: 1, Err: full}, 3},
-		{"a DeliveryError of more than there was", &slogworks.DeliveryError{Accepted: 9, Err: full}, 3},
 		{"a DeliveryError of less than there was", &slogworks.DeliveryError{Accepted: -9, Err: full}, 2},
 		{"a nil DeliveryError", (*slogworks.DeliveryError)(nil), 2},
 	} {
@@ -99,13 +96,38 @@ func TestHandleBatch_stopsAtTheFirstRecordThatFails(t *testing.T) {
 				}
 			} else if got.After != given.After || got.Permanent != given.Permanent || got.Uncertain != given.Uncertain || !slices.Equal(got.Done, given.Done) || !errors.Is(got.Err, full) {
 				t.Errorf("the error is %+v for %+v", got, given)
-			} else if final := given.Permanent && given.Accepted < 1; alone != final || final && (cause != given || got.Error() != "full; 2 accepted; done for a; permanent") || !final && got.Err != full {
+			} else if final := given.Permanent; alone != final || final && (cause != given || got.Error() != "full; 2 accepted; done for a; permanent") || !final && got.Err != full {
 				t.Errorf("the error is %#v, about one record: %v", got, alone)
 			}
 			if got := messages(rec); !slices.Equal(got, []string{"0"}) {
 				t.Errorf("the handler kept %q", got)
 			}
 		})
+	}
+}
+
+// As it does for a batch, an error that says that the record is in says that it
+// need not be tried again, and nothing about those behind it.
+func TestHandleBatch_goesOnBehindARecordThatIsIn(t *testing.T) {
+	full := errors.New("full")
+	for _, answer := range []*slogworks.DeliveryError{
+		{Accepted: 1, Err: full}, {Accepted: 9, Err: full}, {Accepted: 1, Permanent: true, Err: full},
+	} {
+		rec := answering(map[string]error{"0": answer, "2": answer})
+		if err := stage.HandleBatch(t.Context(), rec.Plain(), batchOf("0", "1", "2")); err != nil {
+			t.Errorf("%#v became %v", answer, err)
+		}
+		if got := messages(rec); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("after %#v, the handler kept %q", answer, got)
+		}
+	}
+}
+
+func TestAlone_saysNothingTwice(t *testing.T) {
+	rec := answering(map[string]error{"2": &slogworks.DeliveryError{Permanent: true}})
+	err := stage.HandleBatch(t.Context(), rec.Plain(), batchOf("0", "1", "2"))
+	if want := "not delivered; 2 accepted; permanent"; err == nil || err.Error() != want {
+		t.Errorf("the error is %q, want %q", err, want)
 	}
 }
 
@@ -147,7 +169,7 @@ func TestHandleAll_goesOnBehindARecordThatFailedAlone(t *testing.T) {
 		{"errors and panics", map[string]error{"0": full, "2": errBroken, "4": full}, []string{"1", "3"}, "full 0-1 panic: broken 2-3 full 4-5 "},
 		{"a record that is refused for good", map[string]error{"1": &slogworks.DeliveryError{Permanent: true, Err: full}}, []string{"0", "2", "3", "4"}, "full; permanent 1-2 "},
 		{"a sink that is down", map[string]error{"1": full, "3": down}, []string{"0", "2"}, "full 1-2 full; 1 accepted; next attempt due in 1s 3-5 "},
-		{"a record that is in all the same", map[string]error{"4": &slogworks.DeliveryError{Accepted: 1, Err: full}}, []string{"0", "1", "2", "3"}, "full; 5 accepted 5-5 "},
+		{"a record that is refused without a word", map[string]error{"1": &slogworks.DeliveryError{Permanent: true}}, []string{"0", "2", "3", "4"}, "not delivered; permanent 1-2 "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rec := answering(test.answers)

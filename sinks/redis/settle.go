@@ -106,9 +106,9 @@ func (c *consumer) handle(ctx context.Context, b slogworks.Batch) (settled int, 
 		case isAlone && isFinal(cause):
 			c.lose(1, cause)
 			settled++
-		case !isAlone && stage.IsPanic(err):
+		case !isAlone && isFinal(err) && stage.IsPanic(err):
 			// Which record it was can only be found out one by one.
-			n, err := c.handleEach(ctx, all[settled:])
+			n, err := c.handleEach(all[settled:])
 			return settled + n, err
 		case stage.DeliveryOf(err).Permanent:
 			c.lose(len(all)-settled, err)
@@ -121,9 +121,9 @@ func (c *consumer) handle(ctx context.Context, b slogworks.Batch) (settled int, 
 	return settled, nil
 }
 
-func (c *consumer) handleEach(ctx context.Context, items []slogworks.Item) (settled int, err error) {
+func (c *consumer) handleEach(items []slogworks.Item) (settled int, err error) {
 	for i, item := range items {
-		switch err := stage.Offer(ctx, c.Handler, item.Record.Clone()); {
+		switch err := stage.Offer(item.Context, c.Handler, item.Record.Clone()); {
 		case err == nil:
 			c.handed.Add(1)
 		case isFinal(err):
@@ -136,8 +136,15 @@ func (c *consumer) handleEach(ctx context.Context, items []slogworks.Item) (sett
 	return len(items), nil
 }
 
-// isFinal reports whether what a record met would be met again.
-func isFinal(err error) bool { return stage.DeliveryOf(err).Permanent || stage.IsPanic(err) }
+// isFinal reports whether what a record met would be met again. Of a panic, that
+// is said where a DeliveryError does not say otherwise: another handler of a
+// Failover may take the record yet.
+func isFinal(err error) bool {
+	if delivery, ok := err.(*slogworks.DeliveryError); ok && delivery != nil {
+		return delivery.Permanent
+	}
+	return stage.IsPanic(err)
+}
 
 func (c *consumer) lose(n int, err error) {
 	c.lost.Add(uint64(n))
