@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -184,6 +185,30 @@ func TestHandler_flushWaitsForNothingThatBeginsLater(t *testing.T) {
 		close(letGo["b (1 more)"])
 		shutdown(t, h)
 	})
+}
+
+func TestHandler_survivesGoexit(t *testing.T) {
+	rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
+		if b.Items[0].Record.Message == "a (1 more)" {
+			runtime.Goexit()
+		}
+		return nil
+	}}
+	told := make(chan error, 1)
+	h := limit.New(rec, &limit.Options{First: 1, OnError: func(err error) { told <- err }})
+	mustHandle(t, h, 2, slog.LevelInfo, "a")
+	mustHandle(t, h, 2, slog.LevelInfo, "b")
+	ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
+	defer cancel()
+	if err := h.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-told; err.Error() != "limit: 2 summaries not written: the next handler has ended its goroutine" {
+		t.Errorf("OnError got %v", err)
+	}
+	mustHandle(t, h, 1, slog.LevelInfo, "b")
+	shutdown(t, h)
+	expect(t, rec, "level=INFO msg=a", "level=INFO msg=b", `level=INFO msg="b (1 more)" limit.count=1`)
 }
 
 func TestHandler_reportsASummaryThatCannotBeWritten(t *testing.T) {

@@ -251,9 +251,9 @@ func nearest(a, b *Handler) *Handler {
 func (h *Handler) Unwrap() slog.Handler { return h.next }
 
 // Flush writes the summaries of what was dropped so far, and waits until those
-// that others are writing at the time are written. The window goes on, so that what is
-// dropped after it has a summary of its own. If ctx ends first the error says
-// how many were not written yet. Called by the next handler from within a
+// that others are writing at the time are written. The window goes on, so that
+// what is dropped after it has a summary of its own. If ctx ends first the error
+// says how many were not written yet. Called by the next handler from within a
 // summary, it waits for itself until ctx ends.
 func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 

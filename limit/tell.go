@@ -92,6 +92,7 @@ func (c *core) promise(due *report) {
 
 // tell hands on what was promised, until a Shutdown gives up.
 func (c *core) tell(due *report) {
+	defer c.told(due)
 	for i := range due.summaries {
 		s := &due.summaries[i]
 		c.hand(due, s.from, s.record())
@@ -102,11 +103,19 @@ func (c *core) tell(due *report) {
 	if due.overRate.total > 0 {
 		c.hand(due, c.root, due.overRate.record("rate"))
 	}
+}
+
+// told ends a report, also for a handler that has ended the goroutine, as
+// testing.T.FailNow does.
+func (c *core) told(due *report) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	delete(c.telling, due)
 	c.owed += due.owed
 	close(due.told)
+	c.mu.Unlock()
+	if due.owed > 0 && c.life.Err() == nil {
+		c.report(fmt.Errorf("limit: %d summaries not written: the next handler has ended its goroutine", due.owed))
+	}
 }
 
 func (c *core) hand(due *report, h *Handler, r slog.Record) {

@@ -139,8 +139,9 @@ type Options struct {
 //
 // Strings and bytes that hold a JSON object, array or string are looked into, also
 // behind space or a byte order mark. If they begin like one and are not, they are
-// masked as a whole if the name of a secret is in them. Base64, other encodings, and bytes behind a pointer or
-// inside of a struct, which encoding/json writes in base64, are not looked into.
+// masked as a whole if the name of a secret is in them. Base64, other encodings,
+// and bytes behind a pointer or inside of a struct, which encoding/json writes in
+// base64, are not looked into.
 type Handler struct {
 	next  slog.Handler
 	rules *rules

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // Secrets are the texts of a request that an error must not repeat, each in the
@@ -28,16 +30,20 @@ func (s *Secrets) Add(texts ...string) {
 		}
 		quoted := strconv.Quote(text)
 		*s = append(*s, text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text), quoted[1:len(quoted)-1])
+		*s = append(*s, strings.ReplaceAll(text, "/", `\/`)) // as PHP writes JSON
 		if quoted, err := json.Marshal(text); err == nil {
 			*s = append(*s, string(quoted[1:len(quoted)-1]))
 		}
 	}
 }
 
-// AddURL adds what is in the URL beside the host.
+// AddURL adds what is in the URL beside the host. A part of the path that the host
+// has too, as in https://logs.example.com/logs, is none: the host is in each error.
 func (s *Secrets) AddURL(u *url.URL) {
 	for segment := range strings.SplitSeq(u.EscapedPath(), "/") {
-		s.addEscaped(segment, url.PathUnescape)
+		if !strings.Contains(u.Host, segment) {
+			s.addEscaped(segment, url.PathUnescape)
+		}
 	}
 	s.Add(u.Fragment)
 	s.addEscaped(u.RawQuery, url.QueryUnescape)
@@ -61,12 +67,20 @@ func (s *Secrets) addEscaped(text string, unescape func(string) (string, error))
 	}
 }
 
-// AddHeader adds the values of a header, and the words of each.
+// AddHeader adds the values of a header, the words of each, what is between their
+// punctuation, as the token of Token token="…" is, and what is in a Basic one.
 func (s *Secrets) AddHeader(header http.Header) {
 	for _, values := range header {
 		for _, value := range values {
 			s.Add(value)
 			s.Add(strings.Fields(value)...)
+			for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t,;:\"'", r) }) {
+				_, named, _ := strings.Cut(word, "=") // base64 ends with it, too
+				s.Add(word, named)
+			}
+			basic := http.Request{Header: http.Header{"Authorization": {value}}}
+			user, password, _ := basic.BasicAuth()
+			s.Add(user, password)
 		}
 	}
 }
@@ -84,7 +98,8 @@ func (s Secrets) Hide(text string) string {
 // Error returns what kept a request from being answered as an error without
 // secrets: the client gives the URL, and a transport may say what it likes. Where
 // one had to be hidden, the cause can be asked for by errors.Is and not be had.
-func (s Secrets) Error(err error) error {
+func (s Secrets) Error(err error) (safe error) {
+	defer stage.Rescue(&safe) // of the methods of a transport's error, which may be nil inside
 	for withURL := (*url.Error)(nil); errors.As(err, &withURL); {
 		err = withURL.Err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/internal/outbound"
 )
 
@@ -25,7 +26,11 @@ func secrets(t testing.TB) outbound.Secrets {
 	}
 	var s outbound.Secrets
 	s.AddURL(u)
-	s.AddHeader(http.Header{"X-Key": {"Splunk head-secret"}})
+	s.AddHeader(http.Header{
+		"X-Key":  {"Splunk head-secret"},
+		"Cookie": {`a=cookie-secret==; sig="sign+secret=="`},
+		"X-Auth": {"Basic " + base64.StdEncoding.EncodeToString([]byte("ann-user:ann:secret"))},
+	})
 	s.Add("<own>&secret\n")
 	return s
 }
@@ -48,6 +53,11 @@ func TestSecrets_hide(t *testing.T) {
 		"the fragment":                "frag-secret",
 		"a header":                    "Splunk head-secret",
 		"a word of a header":          "head-secret",
+		"a cookie":                    "cookie-secret==",
+		"what a header has in quotes": "sign+secret==",
+		"a user in a header":          "ann-user",
+		"a password in a header":      "ann:secret",
+		"a value in JSON of PHP":      `val\/secret`,
 		"a text":                      "<own>&secret\n",
 		"a text in HTML":              html.EscapeString("<own>&secret\n"),
 		"a text in Go":                `<own>&secret\n`,
@@ -125,6 +135,36 @@ func TestSecrets_areNotInAnError(t *testing.T) {
 			t.Error("it is changed")
 		}
 	})
+}
+
+// hollow is the error of a transport that has made a typed nil of none.
+type hollow struct{ error }
+
+func TestSecrets_anErrorThatPanicsIsAnError(t *testing.T) {
+	for name, err := range map[string]error{
+		"a nil pointer":    (*hollow)(nil),
+		"an error of none": &url.Error{Op: "Post", URL: "https://h/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var panicked *slogworks.PanicError
+			if got := secrets(t).Error(&url.Error{Op: "Post", URL: "https://h/", Err: err}); !errors.As(got, &panicked) {
+				t.Errorf("it becomes %v", got)
+			}
+		})
+	}
+}
+
+// What an error says anyway is no secret, and an error without it is a riddle.
+func TestSecrets_areNotInTheHost(t *testing.T) {
+	u, err := url.Parse("https://logs.example.com/logs/logs-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s outbound.Secrets
+	s.AddURL(u)
+	if got := s.Hide("lookup logs.example.com: no such host, for logs-secret"); got != "lookup logs.example.com: no such host, for ***" {
+		t.Errorf("it becomes %q", got)
+	}
 }
 
 func FuzzRefusal(f *testing.F) {

@@ -110,11 +110,17 @@ func (o *Outlet) dial(ctx context.Context) (*link, error) {
 		l.isDatagram = true
 		return l, nil
 	}
+	begun := false
+	defer func() {
+		if !begun {
+			l.cut()
+		}
+	}()
 	read, err := o.begin(ctx, l)
 	if err != nil {
-		l.cut()
 		return nil, err
 	}
+	begun = true
 	l.hangup.of(raw)
 	o.links.Go(func() { l.watch(read) })
 	return l, nil

@@ -93,10 +93,16 @@ func (o *Outlet) Acquire(ctx context.Context, b slogworks.Batch) error {
 		}
 		return o.account(b, &slogworks.DeliveryError{Err: err})
 	}
+	connected := false
+	defer func() {
+		if !connected { // or the goroutine has ended in a function of the user's TLS
+			o.Release()
+		}
+	}()
 	if failure := o.connect(ctx, b.Attempt > 0); failure != nil {
-		o.Release()
 		return o.account(b, failure)
 	}
+	connected = true
 	return nil
 }
 

@@ -175,6 +175,28 @@ func TestOutlet_aPanicWhileConnectingIsAFailure(t *testing.T) {
 	}
 }
 
+// A function in the user's TLS ends the goroutine that has the outlet, as
+// testing.T.FailNow does.
+func TestOutlet_survivesGoexitWhileConnecting(t *testing.T) {
+	p := newPeer(t)
+	server, client := peertest.Certificate()
+	client.VerifyConnection = func(tls.ConnectionState) error { runtime.Goexit(); return nil }
+	o := newOutlet(t, "tls://"+p.Addr().String(), outlet.Options{TLS: client})
+	for attempt := range 2 { // nobody is kept from the second, nor from a Shutdown
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = put(context.Background(), o, attempt+1, "m")
+			t.Error("the goroutine goes on")
+		}()
+		c := p.next()
+		if err := tls.Server(c, server).Handshake(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the connection is not closed: %v", err)
+		}
+		<-done
+	}
+}
+
 // What is written to a connection that the peer has ended is lost, and the
 // goroutine that watches it may not yet have had its turn: here, it never has.
 func TestOutlet_asksAnIdleConnectionWhetherItHasEnded(t *testing.T) {

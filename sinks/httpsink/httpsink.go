@@ -25,9 +25,8 @@
 // front has it: a record is delivered at least once, and twice if the answer got
 // lost and the collector does not look at the Idempotency-Key. What the
 // collector refuses for good, with 400 for example, is lost and counted, and so
-// is a record that is too large by itself. What a body of 2xx says is not
-// looked at. os.Exit, SIGKILL and a panic
-// lose what the queue in front holds.
+// is a record that is too large by itself. What a body of 2xx says is not looked
+// at. os.Exit, SIGKILL and a panic lose what the queue in front holds.
 //
 // A [Receiver] takes what this package and others post, and hands it to a
 // handler as records.
