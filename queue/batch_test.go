@@ -159,7 +159,7 @@ func TestHandler_batchForASinkThatTakesNone(t *testing.T) {
 	t.Run("and panics when it is asked", func(t *testing.T) {
 		q := queue.New(brokenEnabled{func(context.Context, slog.Record) error { panic("Handle") }}, nil)
 		_ = q.HandleBatch(context.Background(), batchOf(slogworks.Escalation, slog.LevelError, 4))
-		closeQueue(t, q)
+		closeFailed(t, q, 4)
 		if s := q.Stats(); s.Failed != 4 || s.Panics != 4 {
 			t.Errorf("%+v", s)
 		}

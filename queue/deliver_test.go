@@ -111,7 +111,8 @@ func TestHandler_repeatsNothingInAFanout(t *testing.T) {
 			_ = handle(q, slog.LevelInfo, number(i))
 			time.Sleep(5 * time.Millisecond)
 		}
-		closeQueue(t, q)
+		flush(t, q)
+		closeFailed(t, q, q.Stats().Failed)
 		for name, got := range map[string][]string{"the sink": messages(&sink.Recorder), "the memory": messages(memory)} {
 			if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
 				t.Errorf("%s has records twice or out of order", name)
@@ -153,7 +154,11 @@ func attempts(t *testing.T, opts *queue.Options, batch slogworks.Batch, answer f
 	if err := q.Flush(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	closeQueue(t, q)
+	if opts != nil && (opts.OnError != nil || opts.Fallback != nil) {
+		closeQueue(t, q)
+	} else {
+		closeFailed(t, q, q.Stats().Failed)
+	}
 	atRest(t, q)
 	return all, q
 }

@@ -102,7 +102,11 @@ func TestHandler_survivesGoexit(t *testing.T) {
 				flush(t, q)
 				_ = handle(q, slog.LevelInfo, number(203), slog.Int("i", 203))
 				_ = handle(q, slog.LevelInfo, number(204), slog.Int("i", 204))
-				closeQueue(t, q)
+				if name == "in OnError" {
+					closeQueue(t, q)
+				} else {
+					closeFailed(t, q, 21)
+				}
 				got := messages(rec)
 				if len(got) != 181 || !slices.IsSorted(got) || got[180] != number(204) {
 					t.Errorf("%d records arrived: %q", len(got), got)

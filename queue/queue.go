@@ -245,8 +245,10 @@ func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 // ctx.Err() and says how many; if the last attempt to hand something on failed,
 // it ends with the error of that attempt and wraps it, too. What the handler
 // still has in its hands then is counted by what becomes of it; another
-// Shutdown waits for that. Called by the handler behind the queue Shutdown
-// returns an error at once and changes nothing.
+// Shutdown waits for that. Without OnError and Fallback, from which one would
+// know, the error also says how many records the handler did not take before.
+// Called by the handler behind the queue Shutdown returns an error at once and
+// changes nothing.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.core.shutdown(ctx) }
 
 // closeTimeout is the time that Close gives to Shutdown.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/slogworks/slogworks"
 )
 
 func (c *core) flush(ctx context.Context) error {
@@ -64,8 +66,39 @@ func (c *core) shutdown(ctx context.Context) error {
 	c.endLife()
 	c.mu.Lock()
 	left := c.leftSince(before)
+	failed, last := c.tellFailures(), c.lastError
 	c.mu.Unlock()
-	return left.err()
+	err := left.err()
+	if failed > 0 {
+		refused := fmt.Errorf("queue: shutdown: records not taken by the handler: %d", failed)
+		if last != nil {
+			refused = fmt.Errorf("%w; last attempt: %w", refused, final(last))
+		}
+		err = errors.Join(err, refused)
+	}
+	return err
+}
+
+// final is the error of an attempt after which there is none.
+func final(err error) error {
+	delivery, ok := err.(*slogworks.DeliveryError)
+	if !ok || delivery == nil || delivery.After == 0 {
+		return err
+	}
+	last := *delivery
+	last.After = 0
+	return &last
+}
+
+// tellFailures returns how many records the handler did not take of which nobody
+// has heard: by OnError, from a Fallback, or here before. The lock is held.
+func (c *core) tellFailures() (untold uint64) {
+	if c.OnError != nil || c.Fallback != nil {
+		return 0
+	}
+	failed := c.failed.Load()
+	untold, c.failuresTold = failed-c.failuresTold, failed
+	return untold
 }
 
 // remainder is what a Shutdown leaves behind.
@@ -96,7 +129,7 @@ func (left remainder) err() error {
 	}
 	err := fmt.Errorf("queue: shutdown: %w: %d records abandoned, %d still with the handler", left.cause, left.abandoned, left.held)
 	if left.failure != nil {
-		err = fmt.Errorf("%w; last attempt: %w", err, left.failure)
+		err = fmt.Errorf("%w; last attempt: %w", err, final(left.failure))
 	}
 	return err
 }

@@ -66,7 +66,7 @@ func TestHandler_shutdownOverAStuckSink(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			atRest(t, q)
-			closeQueue(t, q)
+			closeFailed(t, q, uint64(test.held))
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,19 @@ func closeQueue(t *testing.T, q *queue.Handler) {
 	t.Helper()
 	if err := q.Close(); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+// closeFailed is closeQueue where the handler did not take n records and nobody
+// was told of it.
+func closeFailed(t testing.TB, q *queue.Handler, n uint64) {
+	t.Helper()
+	err := q.Close()
+	if said := err != nil && strings.Contains(err.Error(), fmt.Sprintf("records not taken by the handler: %d", n)); said != (n > 0) {
+		t.Errorf("Close: %v, and %d records failed", err, n)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close again: %v", err)
 	}
 }
 

@@ -140,7 +140,36 @@ func TestHandler_asksEachOfAFailoverAboutEachRecord(t *testing.T) {
 		if s := q.Stats(); s.Handled != 5 || s.Failed != 1 {
 			t.Errorf("%+v", s)
 		}
-		closeQueue(t, q)
+		closeFailed(t, q, 1)
+	})
+}
+
+// A record that one handler of a Failover refuses and the other is not enabled
+// for holds up nothing, also where that other one refuses something behind it.
+func TestHandler_waitsForNoHandlerThatARecordIsNotFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		picky := func(min slog.Level, refused string) *handlertest.Recorder {
+			return &handlertest.Recorder{Level: min, Before: func(_ context.Context, b slogworks.Batch) error {
+				if b.Items[0].Record.Message == refused {
+					return errors.New("refused")
+				}
+				return nil
+			}}
+		}
+		important, all := picky(slog.LevelWarn, number(2)), picky(slog.LevelDebug, number(0))
+		q := queue.New(fanout.Failover(important.Plain(), all.Plain()), nil)
+		for i, level := range []slog.Level{slog.LevelInfo, slog.LevelInfo, slog.LevelWarn, slog.LevelWarn} {
+			_ = handle(q, level, number(i))
+		}
+		flush(t, q)
+		got := append(messages(all), messages(important)...)
+		if want := []string{number(1), number(2), number(3)}; !slices.Equal(got, want) {
+			t.Errorf("%q arrived", got)
+		}
+		if s := q.Stats(); s.Handled != 3 || s.Failed != 1 {
+			t.Errorf("%+v", s)
+		}
+		closeFailed(t, q, 1)
 	})
 }
 
