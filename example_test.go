@@ -105,8 +105,8 @@ func ExamplePredicate() {
 // something is logged at slog.LevelError, there is everything.
 func Example_requests() {
 	var out strings.Builder
-	debug := &slog.HandlerOptions{Level: slog.LevelDebug}
 
+	debug := &slog.HandlerOptions{Level: slog.LevelDebug} // the handler behind must be open
 	scopes := fingerscrossed.New(slog.NewJSONHandler(&out, debug), nil)
 	logger := slog.New(slogctx.New(scopes, nil))
 	mux := http.NewServeMux()
