@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/slogworks/slogworks/internal/units"
@@ -50,10 +51,10 @@ type answer struct {
 //	curl -X PUT localhost:8080/log/level -d logger=shop.db -d level=debug -d ttl=10m
 //
 // Levels are those of [Parse]. A ttl is one of [time.ParseDuration], also with
-// days, as in 7d, and above 0.
-// A mistake in the request, an unknown field of a body among them, changes
-// nothing and is answered with 400 and {"error":"…"}, which says what is
-// accepted; other methods with 405.
+// days, as in 7d, and above 0. A mistake in the request changes nothing, an unknown
+// field of a body and a logger in the path, as in /levels/shop.db, among them: it
+// is answered with 400 and {"error":"…"}, which says what is accepted; other
+// methods with 405.
 //
 // Whoever can reach ServeHTTP can change levels: it asks for no password, so
 // serve it on an address that only operators reach, or behind what asks.
@@ -65,6 +66,8 @@ func (t *Table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c, err := readChange(w, r)
 		switch {
 		case err != nil:
+		case c.logger == "" && namesOne(r):
+			err = errors.New("levels: a logger is not named by the path: send logger=NAME in the query or the body")
 		case r.Method == http.MethodPut:
 			err = t.apply(c)
 		default:
@@ -79,6 +82,14 @@ func (t *Table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
 		refuse(w, http.StatusMethodNotAllowed, fmt.Sprintf("levels: method %s: want GET, PUT or DELETE", r.Method))
 	}
+}
+
+// namesOne reports whether the path names a logger and nothing else does: below
+// where the table is mounted, it ends in levels/NAME, as the addresses of config
+// do. To change the level of all loggers would be far more than was asked for.
+func namesOne(r *http.Request) bool {
+	_, name, found := strings.Cut(r.URL.Path, "/levels/")
+	return found && name != "" && strings.HasSuffix(r.Pattern, "/") && !r.URL.Query().Has("logger")
 }
 
 // reply writes the state of the logger or, if it has no name, of all.

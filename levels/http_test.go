@@ -217,3 +217,29 @@ func FuzzTable_ServeHTTP(f *testing.F) {
 		}
 	})
 }
+
+// Where the addresses of config are taken for those of a table, not all loggers
+// change for one.
+func TestTable_takesNoLoggerFromThePath(t *testing.T) {
+	table := new(levels.Table)
+	mux := http.NewServeMux()
+	mux.Handle("/levels/", table)
+	mux.Handle("/levels/app", table)
+	for target, want := range map[string]int{
+		"/levels/shop.db":                    http.StatusBadRequest,
+		"/levels/shop.db?logger=shop.orders": http.StatusOK,
+		"/levels/root?logger=":               http.StatusOK,
+		"/levels/app":                        http.StatusOK,
+		"/levels/":                           http.StatusOK,
+	} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("PUT", target, strings.NewReader(`{"level":"warn"}`)))
+		if w.Code != want {
+			t.Errorf("PUT %s: %d %s, want %d", target, w.Code, w.Body, want)
+		}
+		if want != http.StatusOK && table.Level("") != slog.LevelInfo {
+			t.Errorf("PUT %s changed all loggers", target)
+		}
+		table.Reset("")
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/wire"
 )
 
 // greet says hello on a new connection and learns how long a frame may be.
@@ -23,10 +25,11 @@ func (c *core) greet(conn net.Conn) (read func(), err error) {
 		}
 		return nil, fmt.Errorf("waiting for the receiver's answer: %w", err)
 	}
-	// What is not a receiver of this package may answer anything.
-	if n := binary.BigEndian.Uint64(answer[:]); minFrame <= n && n < uint64(c.limit.Load()) {
-		c.limit.Store(int64(n))
+	n := binary.BigEndian.Uint64(answer[:])
+	if n < minFrame || n > wire.MaxLine {
+		return nil, fmt.Errorf("what answers is no slogworks receiver, as Ack and Token need one: its answer begins %q", answer[:])
 	}
+	c.limit.Store(min(c.limit.Load(), int64(n)))
 	if !c.Ack {
 		return nil, nil
 	}
@@ -58,7 +61,8 @@ func (a *acks) read() {
 	}
 }
 
-// await waits until the record with the given number is acknowledged.
+// await waits until the record with the given number, the last that was sent, is
+// acknowledged.
 func (a *acks) await(ctx context.Context, number uint64, timeout time.Duration) error {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -67,7 +71,7 @@ func (a *acks) await(ctx context.Context, number uint64, timeout time.Duration) 
 		case <-a.news:
 		case <-a.ended:
 			if a.last.Load() >= number {
-				return nil
+				continue
 			}
 			if errors.Is(a.why, io.EOF) || errors.Is(a.why, io.ErrUnexpectedEOF) {
 				return errors.New("the receiver closed the connection without an acknowledgement")
@@ -78,6 +82,9 @@ func (a *acks) await(ctx context.Context, number uint64, timeout time.Duration) 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if a.last.Load() > number {
+		return errors.New("what answers is no slogworks receiver: it acknowledges what was not sent")
 	}
 	return nil
 }

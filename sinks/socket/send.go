@@ -111,8 +111,9 @@ func (c *core) writeStream(ctx context.Context, s *scratch, first uint64) (done 
 		done.Err = c.acks.await(ctx, first+uint64(len(c.ends))-1, c.outlet.WriteTimeout)
 	}
 	done.Accepted, done.Uncertain = 0, true
-	if last := c.acks.last.Load(); last >= first {
-		done.Accepted = int(min(last-first+1, uint64(len(c.ends))))
+	// What is acknowledged of earlier records wraps around to more than there are.
+	if n := c.acks.last.Load() - (first - 1); n <= uint64(len(c.ends)) {
+		done.Accepted = int(n)
 	}
 	return done
 }

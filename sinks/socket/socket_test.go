@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -572,5 +573,43 @@ func TestHandler_allocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, func() { peertest.Handle(t, h, r) }); n > 0 {
 			t.Errorf("framing %d: Handle allocates %v times", framing, n)
 		}
+	}
+}
+
+// What listens at a wrong port may answer anything, and has taken nothing.
+func TestHandler_takesNoOtherServerForAReceiver(t *testing.T) {
+	limit := string(binary.BigEndian.AppendUint64(nil, 1<<20))
+	for name, answer := range map[string]string{
+		"a mail server":                       "220 mail.example.com ESMTP ready for you\r\n",
+		"a web server":                        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+		"one that acknowledges what was not":  limit + "\x00\x00\x00\x00\x00\x00\x00\x09",
+		"one that acknowledges all there are": limit + "\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var serving sync.WaitGroup
+			serving.Go(func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, answer)
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			h := newSender(t, "tcp://"+l.Addr().String(), socket.Options{Ack: true})
+			d := peertest.DeliveryError(t, h.Handle(t.Context(), peertest.Record("hello")))
+			if d.Accepted != 0 || !strings.Contains(d.Error(), "no slogworks receiver") {
+				t.Errorf("the error is %v", d)
+			}
+			if a := h.Account(); a.Delivered != 0 {
+				t.Errorf("the account is %+v", a)
+			}
+			_ = l.Close()
+			serving.Wait()
+		})
 	}
 }
