@@ -482,7 +482,7 @@ root: {to: [a, f, b]}
 		return s.do(t, "PUT", "/config?dry_run=1", fmt.Sprintf(document, options...), yaml)
 	}
 	check(t, "status", put(", max_backups: 1", ", dir: spool").Code, http.StatusOK)
-	check(t, "status", put(", shared: true, max_backups: 2", "").Code, http.StatusOK)
+	check(t, "status of what cannot be changed", put(", shared: true, max_backups: 2", "").Code, http.StatusUnprocessableEntity)
 	var names []string
 	entries, err := os.ReadDir(".")
 	must(t, err)

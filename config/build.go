@@ -71,7 +71,7 @@ func (d *Document) build(ctx context.Context, table *levels.Table, changes http.
 			b.component(h)
 		}
 	}
-	if len(b.found.mistakes) == 0 && !rehearsal {
+	if len(b.found.mistakes) == 0 {
 		b.begin()
 	}
 	if err := b.found.err(); err != nil {
@@ -142,15 +142,20 @@ func (b *builder) component(d *declaration) *component {
 		}
 	}
 	c, err := b.open(d, uses, whole)
-	if err != nil {
-		b.found.addMistake(failed(d.line, d.path(), err))
-	}
+	b.refuse(d, err)
 	if c == nil {
 		b.failed[d.name] = true
 		return nil
 	}
 	b.built[d.name] = c
 	return c
+}
+
+// refuse adds the error about a handler, if there is one, to the mistakes.
+func (b *builder) refuse(d *declaration, err error) {
+	if err != nil {
+		b.found.addMistake(failed(d.line, d.path(), err))
+	}
 }
 
 // open finds the component in the old pipeline, or makes it. It returns neither

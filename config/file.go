@@ -48,10 +48,7 @@ func newFile(_ context.Context, o fileOptions, env *Env) (slog.Handler, error) {
 		}
 	}
 	lines := func(w io.Writer) slog.Handler { return o.Format.handler(w, env.relayed) }
-	if env.rehearsal {
-		return &fileHandler{swap: newSwap(lines(io.Discard))}, couldWrite(o.Path)
-	}
-	return newFileHandler(o.Path, opts, lines)
+	return newFileHandler(o.Path, opts, lines, env.rehearsal)
 }
 
 // couldWrite returns why a file cannot be opened, or cannot be made, as far as

@@ -55,7 +55,7 @@ var ErrClosed = errors.New("config: closed")
 // [ManagerLogger] in the pipeline that runs then.
 //
 // A Manager is safe for concurrent use. Changes are made one after the other.
-// It starts no goroutine but by [Manager.Watch].
+// It starts no goroutine that lasts but by [Manager.Watch].
 type Manager struct {
 	path          string // "" if there is no file
 	options       Options

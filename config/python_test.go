@@ -15,6 +15,7 @@ import (
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/config"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/memory"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
@@ -188,6 +189,8 @@ func TestPython_cookbook(t *testing.T) {
 
 	logLikePython(m.Handler(), "", "spam_application", "spam_application.auxiliary", "spam_applications", "myapp", "myapp.area1", "myapp.area2")
 	must(t, m.Shutdown(t.Context()))
+	// What nobody has accepted yet is lost when the listener is closed.
+	peertest.WaitFor(t, "the records", func() bool { return receiver.Stats().Received == uint64(strings.Count(pythonServer, "\n")) })
 	must(t, receiver.Close())
 	if err := <-served; !errors.Is(err, socket.ErrClosed) {
 		t.Error(err)

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slogworks/slogworks"
@@ -29,27 +31,37 @@ type fileHandler struct {
 	options *rotate.Options
 	lines   func(io.Writer) slog.Handler
 
-	own    *rotate.Handler // nil until it is begun
-	former *fileHandler    // that has the file; nil if there is none
-	ready  chan struct{}   // closed when former has it no more
-	waited *generation     // calls that came before; nil if there was no former
-	ended  error           // of own, when another took over
+	own     *rotate.Handler       // nil until it is begun
+	early   *swap                 // to own, once there is one
+	former  *fileHandler          // that has the file; nil if there is none
+	ready   chan struct{}         // closed when own may be written to, or never will be
+	release func()                // closes ready
+	waited  *generation           // calls that came before
+	ended   atomic.Pointer[error] // of own, when another took over
 }
 
 var _ slogworks.BatchHandler = (*fileHandler)(nil)
 
-// newFileHandler returns what begin or follow is to be called for. It finds out
-// whether the file can be opened, but does not open it by its rules: by these it
-// is rotated, and backups are removed, and the document may still be refused.
-func newFileHandler(path string, opts *rotate.Options, lines func(io.Writer) slog.Handler) (slog.Handler, error) {
+// newFileHandler returns what begin is to be called for. It finds out whether the
+// file can be opened, but does not open it by its rules: by these it is rotated,
+// and backups are removed, and the document may still be refused. A rehearsal
+// opens and makes nothing.
+func newFileHandler(path string, opts *rotate.Options, lines func(io.Writer) slog.Handler, rehearsal bool) (slog.Handler, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	h := &fileHandler{swap: newSwap(slog.DiscardHandler), path: absolute, options: opts, lines: lines}
-	switch info, err := os.Stat(path); {
-	case err == nil && !info.Mode().IsRegular():
-		// It is not rotated, and to open a pipe twice would be noticed.
+	h := &fileHandler{path: absolute, options: opts, lines: lines, early: newSwap(closed{lines(io.Discard)}), ready: make(chan struct{})}
+	h.swap = newSwap(&waiting{h.early, h.ready, patience})
+	h.release = sync.OnceFunc(func() { close(h.ready) })
+	info, err := os.Stat(path)
+	rotates := err != nil || info.Mode().IsRegular()
+	switch {
+	case rehearsal && !rotates:
+		return h.swap, couldWrite(path)
+	case rehearsal:
+		return h, couldWrite(path)
+	case !rotates: // and to open a pipe twice would be noticed
 		f, err := rotate.Open(path, opts)
 		if err != nil {
 			return nil, err
@@ -79,30 +91,36 @@ func canWrite(path string, mode fs.FileMode) error {
 	return f.Close()
 }
 
-// begin opens the file.
+// begin opens the file. While a former handler has it, records wait until that has
+// given it up, and the first of them opens it.
 func (h *fileHandler) begin() error {
-	f, err := rotate.Open(h.path, h.options)
-	if err != nil {
-		return err
+	if h.own != nil { // it is shared
+		return nil
 	}
-	h.own = rotate.NewHandler(f, h.lines)
-	h.replace(h.own)
-	return nil
-}
-
-// follow has records wait until the former has given up the file. The first of
-// them then opens it.
-func (h *fileHandler) follow(former *fileHandler) error {
 	opts := *h.options
-	opts.Lazy = true
+	opts.Lazy = opts.Lazy || h.former != nil
 	f, err := rotate.Open(h.path, &opts)
 	if err != nil {
 		return err
 	}
-	h.own, h.former, h.ready = rotate.NewHandler(f, h.lines), former, make(chan struct{})
-	h.replace(&waiting{h.own, h.ready})
+	h.own = rotate.NewHandler(f, h.lines)
+	h.early.replace(h.own)
+	if h.former == nil {
+		h.admit()
+	}
 	return nil
 }
+
+// admit has records no longer wait.
+func (h *fileHandler) admit() {
+	h.release()
+	h.waited = h.replace(h.own)
+}
+
+// patience is how long a record waits for its file at most. It is over only if a
+// disk hangs, or if a handler logs while it is being built: files are opened when
+// all is built, and only the records of a spool, and the like, can wait for that.
+const patience = 5 * time.Second
 
 // maxWait is how long records wait for those that former handlers are writing at
 // the moment. It is too short only if a disk hangs, or if what is logged logs
@@ -113,23 +131,14 @@ const maxWait = time.Second
 // what it gets in lines of its own format.
 func (h *fileHandler) takeOver(ctx context.Context) {
 	former := h.former
-	if former == nil {
-		return
-	}
 	h.former = nil // which would keep all that were before it
-	f := h.own.File()
-	late := rotate.NewHandler(f, former.lines)
-	writing := former.replace(&waiting{late, h.ready})
-	left := writing.drain(ctx)
-	if former.waited != nil {
-		left += former.waited.drain(ctx)
+	late := rotate.NewHandler(h.own.File(), former.lines)
+	writing := former.replace(&waiting{late, h.ready, patience})
+	if writing.drain(ctx)+former.waited.drain(ctx) == 0 {
+		err := former.end(ctx)
+		former.ended.Store(&err)
 	}
-	if left == 0 {
-		former.ended = former.end(ctx)
-	}
-	close(h.ready)
-	former.replace(late)
-	h.waited = h.replace(h.own)
+	h.admit()
 }
 
 // end closes the file without waiting for a compression, which is cut short and
@@ -174,12 +183,34 @@ func (h *fileHandler) Unwrap() slog.Handler {
 
 // Shutdown returns what was lost when another took over; what it unwraps to does
 // the rest.
-func (h *fileHandler) Shutdown(context.Context) error { return h.ended }
+func (h *fileHandler) Shutdown(ctx context.Context) error {
+	select {
+	case <-h.ready:
+	default: // it will not have the file
+		if h.own != nil {
+			_ = h.own.Shutdown(ctx) // there is nothing in it to lose
+		}
+		h.release()
+	}
+	if err := h.ended.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// closed is a handler whose file was never opened.
+type closed struct{ slog.Handler }
+
+func (closed) Handle(context.Context, slog.Record) error { return rotate.ErrClosed }
+
+func (c closed) WithAttrs([]slog.Attr) slog.Handler { return c }
+func (c closed) WithGroup(string) slog.Handler      { return c }
 
 // waiting is a handler that waits until it may pass on records.
 type waiting struct {
-	next  slog.Handler // a *rotate.Handler
+	next  slog.Handler // a slogworks.BatchHandler
 	ready <-chan struct{}
+	most  time.Duration
 }
 
 var _ slogworks.BatchHandler = (*waiting)(nil)
@@ -188,74 +219,94 @@ func (w *waiting) Enabled(ctx context.Context, level slog.Level) bool {
 	return w.next.Enabled(ctx, level)
 }
 
+func (w *waiting) wait() {
+	select {
+	case <-w.ready:
+	case <-time.After(w.most):
+	}
+}
+
 func (w *waiting) Handle(ctx context.Context, r slog.Record) error {
-	<-w.ready
+	w.wait()
 	return w.next.Handle(ctx, r)
 }
 
 func (w *waiting) HandleBatch(ctx context.Context, b slogworks.Batch) error {
-	<-w.ready
+	w.wait()
 	return w.next.(slogworks.BatchHandler).HandleBatch(ctx, b)
 }
 
 func (w *waiting) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &waiting{w.next.WithAttrs(attrs), w.ready}
+	return &waiting{w.next.WithAttrs(attrs), w.ready, w.most}
 }
 
 func (w *waiting) WithGroup(name string) slog.Handler {
-	return &waiting{w.next.WithGroup(name), w.ready}
+	return &waiting{w.next.WithGroup(name), w.ready, w.most}
 }
 
 // begin begins the files of the components that are new, and has those wait that
-// the old pipeline has.
+// the old pipeline has. It looks at all of them first, with which a rehearsal ends:
+// what begins is rotated, and backups are removed.
 func (b *builder) begin() {
 	for i, c := range b.opened {
-		h, ok := c.handler.(*fileHandler)
-		if !ok {
-			continue
+		if h, ok := c.handler.(*fileHandler); ok {
+			b.refuse(b.doc.byName[c.name], b.findFormer(h, b.opened[:i]))
 		}
-		var err error
-		former := fileIn(b.opened[:i], h)
-		if former != nil {
-			err = errors.New("path leads to the file of another handler")
-		} else if b.old != nil {
-			former = fileIn(b.old.components, h)
-		}
-		switch {
-		case err != nil:
-		case former != nil && former.options.Shared != h.options.Shared:
-			err = errShared
-		case h.options.Shared: // is open
-		case former != nil:
-			err = h.follow(former)
-		default:
-			err = h.begin()
-		}
-		if err != nil {
-			d := b.doc.byName[c.name]
-			b.found.addMistake(failed(d.line, d.path(), err))
+	}
+	if len(b.found.mistakes) > 0 || b.rehearsal {
+		return
+	}
+	for _, c := range b.opened {
+		if h, ok := c.handler.(*fileHandler); ok {
+			b.refuse(b.doc.byName[c.name], h.begin())
 		}
 	}
 }
 
-// fileIn returns the handler among the components that has the file of h, or nil.
-func fileIn(components []*component, h *fileHandler) *fileHandler {
+// findFormer finds what has the file of h in the old pipeline. The error says why
+// h cannot have it.
+func (b *builder) findFormer(h *fileHandler, before []*component) error {
+	var former *component
+	if b.old != nil {
+		former = fileIn(b.old.components, h)
+	}
+	if fileIn(before, h) != nil || former != nil && b.built[former.name] == former {
+		return errors.New("path leads to the file of another handler")
+	}
+	if former == nil {
+		return nil
+	}
+	has := former.handler.(*fileHandler)
+	switch {
+	case has.options.Shared != h.options.Shared:
+		return errShared
+	case !h.options.Shared: // else both have it
+		h.former = has
+	}
+	return nil
+}
+
+// fileIn returns the one of the components that has the file of h, or nil.
+func fileIn(components []*component, h *fileHandler) *component {
 	for _, c := range components {
 		if other, ok := c.handler.(*fileHandler); ok && h.isOf(other) {
-			return other
+			return c
 		}
 	}
 	return nil
 }
 
 // takeOver has the new components take over files from the former pipeline,
-// whose place this one has taken.
+// whose place this one has taken: all at once, for a disk that hangs is not to
+// cost what is on another its time.
 func (p *Pipeline) takeOver() {
 	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
+	var files sync.WaitGroup
 	for _, c := range p.core.components {
-		if h, ok := c.handler.(*fileHandler); ok {
-			h.takeOver(ctx)
+		if h, ok := c.handler.(*fileHandler); ok && h.former != nil {
+			files.Go(func() { h.takeOver(ctx) })
 		}
 	}
+	files.Wait()
 }

@@ -17,10 +17,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/slogworks/slogworks"
 	"github.com/slogworks/slogworks/buffer"
 	"github.com/slogworks/slogworks/config"
+	"github.com/slogworks/slogworks/rotate"
 )
 
 // logFile returns the lines of a file, plain or by gzip.
@@ -230,9 +233,196 @@ func TestManager_saysWhatAFullDiskHasCost(t *testing.T) {
 func TestDocument_Build_refusesTwoHandlersOnOneFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must(t, os.Symlink("app.log", "link.log"))
-	d := newWorkshop().parse(t, "version: 1\nhandlers:\n  f: {kind: file, path: app.log}\n  g: {kind: file, path: link.log}\nroot: {to: [f, g]}\n")
+	for _, name := range []string{"app.log", "app.log.1", "app.log.2"} {
+		must(t, os.WriteFile(name, []byte("line\n"), 0o600))
+	}
+	d := newWorkshop().parse(t, "version: 1\nhandlers:\n  f: {kind: file, path: app.log, naming: numbered, max_backups: 1}\n  g: {kind: file, path: link.log}\nroot: {to: [f, g]}\n")
 	_, err := d.Build(t.Context())
 	check(t, "error", fmt.Sprint(err), "d:4: handlers.g: path leads to the file of another handler")
+	_, err = os.Stat("app.log.2")
+	must(t, err) // a document that is refused removes no backup
+}
+
+// The one that stays is not to lose its file to one that comes.
+func TestManager_refusesASecondHandlerOnTheFileOfOneThatStays(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, os.Symlink("app.log", "link.log"))
+	document := func(more, to string) string {
+		return "version: 1\nhandlers:\n  f: {kind: file, path: app.log}\n" + more + "root: {to: [" + to + "]}\n"
+	}
+	both := document("  g: {kind: file, path: link.log}\n", "f, g")
+	s := open(t, document("", "f"))
+	for _, query := range []string{"?dry_run=1", ""} {
+		if answer := put(s.Manager, both, query); answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), "path leads to the file of another handler") {
+			t.Errorf("PUT %s: %d %s", query, answer.Code, answer.Body)
+		}
+	}
+	must(t, s.Handler().Handle(t.Context(), slog.Record{Message: "goes on"}))
+	must(t, s.Shutdown(t.Context()))
+	if lines := logFile(t, "app.log"); !strings.Contains(lines[len(lines)-1], "goes on") {
+		t.Errorf("the last line is %s", lines[len(lines)-1])
+	}
+}
+
+// put sends a document to the manager.
+func put(m *config.Manager, document, query string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest("PUT", "http://localhost/config"+query, strings.NewReader(document))
+	request.Header.Set("Content-Type", "application/yaml")
+	request.Header.Set("Authorization", "Bearer t")
+	answer := httptest.NewRecorder()
+	m.Admin(&config.AdminOptions{Token: "t"}).ServeHTTP(answer, request)
+	return answer
+}
+
+// hanging is a value that takes as long as it likes.
+type hanging func()
+
+func (h hanging) LogValue() slog.Value {
+	h()
+	return slog.Value{}
+}
+
+// A record that hangs costs the handover of its own file its second, and not that
+// of another.
+func TestPipeline_handsEachFileOverInItsOwnTime(t *testing.T) {
+	document := func(size int) string {
+		return fmt.Sprintf("version: 1\nhandlers:\n  a: {kind: file, path: a.log, max_size: %dMB}\n  b: {kind: file, path: b.log, max_size: %[1]dMB}\nroot: {to: []}\nloggers: {a: {to: a}, b: {to: b}}\n", size)
+	}
+	for hangs, other := range map[string]string{"a": "b", "b": "a"} { // whichever comes first
+		t.Chdir(t.TempDir())
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorkshop()
+			first := w.build(t, document(1), nil)
+			second := w.build(t, document(2), first)
+			gate := make(chan struct{})
+			var writers sync.WaitGroup
+			log := func(name string, h hanging) {
+				writers.Go(func() { slogworks.Named(slog.New(first), name).Info("slow", "value", h) })
+			}
+			log(hangs, func() { <-gate })
+			synctest.Wait()
+			writers.Go(func() {
+				time.Sleep(990 * time.Millisecond)
+				log(other, func() { time.Sleep(20 * time.Millisecond) })
+			})
+			config.TakeOver(second)
+			close(gate)
+			writers.Wait()
+			accepted := func(p *config.Pipeline) uint64 { return slogworks.Books(p.Lookup(other))[0].Accepted }
+			check(t, "records that came to the first one's file", accepted(first), 0)
+			check(t, "records that came to the second one's file", accepted(second), 1)
+			check(t, "the account of what has hung", fmt.Sprint(slogworks.Books(first.Lookup(hangs))), "[{rotate 1 1 0 map[closed:0 error:0]}]")
+			must(t, config.Retire(t.Context(), first, second))
+			must(t, slogworks.Shutdown(t.Context(), second))
+		})
+	}
+}
+
+// A record that has waited for one handover is waited for by the next.
+func TestPipeline_handsAFileOverTwice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	document := func(size int) string {
+		return fmt.Sprintf("version: 1\nhandlers: {f: {kind: file, path: app.log, max_size: %dMB}}\nroot: {to: f}\n", size)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorkshop()
+		first := w.build(t, document(1), nil)
+		second := w.build(t, document(2), first)
+		gate := make(chan struct{})
+		var writers sync.WaitGroup
+		writers.Go(func() {
+			r := slog.NewRecord(time.Now(), slog.LevelInfo, "early", 0)
+			r.Add("value", hanging(func() { <-gate }))
+			if err := second.Handle(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		config.TakeOver(second)
+		third := w.build(t, document(3), second)
+		writers.Go(func() {
+			time.Sleep(maxHandover / 2)
+			close(gate)
+		})
+		config.TakeOver(third)
+		writers.Wait()
+		check(t, "the account of the second", fmt.Sprint(slogworks.Books(second)), "[{rotate 1 1 0 map[closed:0 error:0]}]")
+		for _, p := range []*config.Pipeline{first, second, third} {
+			must(t, slogworks.Shutdown(t.Context(), p))
+		}
+	})
+}
+
+// A spool delivers as soon as it is open, which may be before the file is.
+func TestPipeline_keepsWhatComesBeforeItsFileIsOpen(t *testing.T) {
+	t.Chdir(t.TempDir())
+	document := func(size int) string {
+		return fmt.Sprintf("version: 1\nhandlers:\n  e: {kind: eager, to: f}\n  f: {kind: file, path: app.log, max_size: %dMB}\nroot: {to: e}\n", size)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		delivered := make(chan error, 1)
+		w := newWorkshop()
+		config.Register(w.Registry, "eager", func(_ context.Context, o struct{ To config.Ref }, _ *config.Env) (slog.Handler, error) {
+			go func() {
+				delivered <- o.To.Handler().WithGroup("g").Handle(context.Background(), slog.Record{Message: "early"})
+			}()
+			synctest.Wait()
+			return o.To.Handler(), nil
+		})
+		first := w.build(t, document(1), nil)
+		must(t, <-delivered)
+		check(t, "lines", len(logFile(t, "app.log")), 1)
+
+		given := w.build(t, document(2), first)
+		must(t, slogworks.Shutdown(t.Context(), given)) // up
+		check(t, "error", <-delivered, error(rotate.ErrClosed))
+
+		second := w.build(t, document(2), first)
+		config.TakeOver(second)
+		must(t, <-delivered)
+		check(t, "lines", len(logFile(t, "app.log")), 2)
+		must(t, slogworks.Shutdown(t.Context(), first))
+		must(t, slogworks.Shutdown(t.Context(), second))
+	})
+}
+
+// Building must not wait for ever for what is only opened once all is built.
+func TestDocument_Build_endsThoughAKindLogsMeanwhile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorkshop()
+		config.Register(w.Registry, "hasty", func(_ context.Context, o struct{ To config.Ref }, _ *config.Env) (slog.Handler, error) {
+			check(t, "error", o.To.Handler().Handle(context.Background(), slog.Record{}), error(rotate.ErrClosed))
+			return o.To.Handler(), nil
+		})
+		p := w.build(t, "version: 1\nhandlers:\n  e: {kind: hasty, to: f}\n  f: {kind: file, path: app.log}\nroot: {to: e}\n", nil)
+		must(t, slogworks.Shutdown(t.Context(), p))
+	})
+}
+
+// maxHandover is how long records wait for a handover.
+const maxHandover = time.Second
+
+func TestPipeline_saysWhatAHandoverHasCost(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("/dev/full is of Linux")
+	}
+	t.Chdir(t.TempDir())
+	document := func(size int) string {
+		return fmt.Sprintf("version: 1\nhandlers: {f: {kind: file, path: app.log, lazy: true, buffer: 1KB, max_size: %dMB}}\nroot: {to: f}\n", size)
+	}
+	w := newWorkshop()
+	first := w.build(t, document(1), nil)
+	must(t, os.Symlink("/dev/full", "app.log"))
+	slog.New(first).Info("lost")
+	must(t, os.Remove("app.log"))
+	second := w.build(t, document(2), first)
+	config.TakeOver(second)
+	err := config.Retire(t.Context(), first, second)
+	if want := "config: shut down f: rotate: shutdown: 1 records lost: "; err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), "lost") > 1 {
+		t.Errorf("of the first it is said: %v; want %s", err, want)
+	}
+	must(t, slogworks.Shutdown(t.Context(), second))
 }
 
 func TestManager_rehearsesWhatBuffersAndDevicesNeed(t *testing.T) {
@@ -247,12 +437,7 @@ func TestManager_rehearsesWhatBuffersAndDevicesNeed(t *testing.T) {
 		"version: 1\nhandlers: {f: {kind: file, path: .}}\nroot: {to: f}\n":                                 http.StatusUnprocessableEntity,
 	} {
 		for _, query := range []string{"?dry_run=1", ""} {
-			request := httptest.NewRequest("PUT", "http://localhost/config"+query, strings.NewReader(document))
-			request.Header.Set("Content-Type", "application/yaml")
-			request.Header.Set("Authorization", "Bearer t")
-			answer := httptest.NewRecorder()
-			s.Admin(&config.AdminOptions{Token: "t"}).ServeHTTP(answer, request)
-			if answer.Code != want {
+			if answer := put(s.Manager, document, query); answer.Code != want {
 				t.Errorf("%s%s: %d %s", document, query, answer.Code, answer.Body)
 			}
 		}

@@ -68,7 +68,14 @@ type document struct {
 
 	mu      sync.Mutex
 	current *config.Pipeline
-	losses  losses // of former pipelines
+	losses  losses   // of former pipelines
+	hanging []former // whose losses are not all known
+}
+
+// former is a handler of a former pipeline.
+type former struct {
+	name    string
+	handler slog.Handler
 }
 
 // open runs the pipeline.
@@ -161,7 +168,11 @@ func (d *document) reloaded(generation int, err error) {
 	defer d.mu.Unlock()
 	next := d.manager.Pipeline()
 	for _, name := range d.current.Names() {
-		if h := d.current.Lookup(name); !isSame(h, next.Lookup(name)) {
+		switch h := d.current.Lookup(name); {
+		case isSame(h, next.Lookup(name)):
+		case waiting(h) > 0:
+			d.hanging = append(d.hanging, former{name, h})
+		default:
 			d.losses.add(name, h)
 		}
 	}
@@ -188,6 +199,11 @@ func (d *document) end(complaints *complaints, total tally, err error) error {
 	for _, name := range d.current.Names() {
 		d.losses.add(name, d.current.Lookup(name))
 	}
+	hang := d.waiting()
+	for _, former := range d.hanging {
+		d.losses.add(former.name, former.handler)
+		hang += waiting(former.handler)
+	}
 	if len(d.losses) == 0 {
 		err = errors.Join(err, shutdownErr)
 	} else if shutdownErr != nil {
@@ -197,14 +213,14 @@ func (d *document) end(complaints *complaints, total tally, err error) error {
 	d.losses.tell(d.stderr, d.name)
 	// What a sink has still not given back was not delivered. A record that was
 	// lost in two handlers is one record.
-	total.dropped += min(d.losses.total()+d.waiting(), total.written())
+	total.dropped += min(d.losses.total()+hang, total.written())
 	return sumUp(d.stderr, d.name, total, err)
 }
 
 // settle waits until everything is delivered that can be. It gives up when
 // nothing was for as long as patience says, and reports whether it did not.
 func (d *document) settle(ctx context.Context, patience time.Duration) bool {
-	for waiting := d.waiting(); ; {
+	for before := d.waiting(); ; {
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		err := d.manager.Flush(bounded)
 		late := bounded.Err() != nil
@@ -213,21 +229,24 @@ func (d *document) settle(ctx context.Context, patience time.Duration) bool {
 			return true
 		}
 		now := d.waiting()
-		if ctx.Err() != nil || now >= waiting {
+		if ctx.Err() != nil || now >= before {
 			return false
 		}
-		waiting = now
+		before = now
 	}
 }
 
 // waiting returns how many records wait in queues.
-func (d *document) waiting() (waiting uint64) {
-	for _, account := range slogworks.Books(d.manager.Pipeline()) {
+func (d *document) waiting() uint64 { return waiting(d.manager.Pipeline()) }
+
+// waiting returns how many records wait in the queues among h and what it wraps.
+func waiting(h slog.Handler) (records uint64) {
+	for _, account := range slogworks.Books(h) {
 		if account.Stage == "queue" {
-			waiting += account.Held
+			records += account.Held
 		}
 	}
-	return waiting
+	return records
 }
 
 // losses are how many records were lost in which handler, and why.

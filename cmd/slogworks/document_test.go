@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/slogworks/slogworks/config"
 )
 
 // documentIn writes a document and returns its path.
@@ -223,6 +227,52 @@ func TestPipe_endsWhileARecordIsNotTaken(t *testing.T) {
 			t.Errorf("the counts are %v", got)
 		}
 		<-p.handling
+	})
+}
+
+// stuck is a handler that does not come back until its gate is open.
+type stuck struct {
+	slog.Handler
+	gate chan struct{}
+}
+
+func (s *stuck) Handle(context.Context, slog.Record) error {
+	<-s.gate
+	return nil
+}
+
+func TestDocument_countsWhatAFormerPipelineDoesNotGiveBack(t *testing.T) {
+	dir := t.TempDir()
+	text := func(capacity int) string {
+		return fmt.Sprintf("version: 1\nhandlers:\n  behind: {kind: queue, to: stuck, capacity: %d, max_batch: 1}\n  stuck: {kind: stuck}\nroot: {level: warn, to: [behind]}\n", capacity)
+	}
+	path := documentIn(t, dir, text(10))
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		registry := config.NewRegistry()
+		config.Register(registry, "stuck", func(context.Context, struct{}, *config.Env) (slog.Handler, error) {
+			return &stuck{slog.NewTextHandler(io.Discard, nil), gate}, nil
+		})
+		var stderr output
+		d := &document{name: "slogworks pipe", stderr: &stderr, report: func(error) {}, losses: losses{}}
+		var err error
+		if d.manager, err = config.Open(t.Context(), path, &config.ManagerOptions{Options: config.Options{Registry: registry}, OnReload: d.reloaded}); err != nil {
+			t.Fatal(err)
+		}
+		d.current = d.manager.Pipeline()
+		logger := slog.New(d.manager.Handler())
+		logger.Warn("is in the hands of what hangs")
+		synctest.Wait()
+		logger.Warn("is abandoned")
+		documentIn(t, dir, text(20))
+		if err := d.manager.Reload(t.Context()); err == nil {
+			t.Error("the former pipeline was ended")
+		}
+		err = d.end(newComplaints(&stderr, d.name), tally{received: 5}, nil)
+		close(gate)
+		if told := new(toldError); !errors.As(err, &told) || told.exit != exitLost || !strings.HasSuffix(stderr.String(), " received=5 written=3 refused=0 objects=0 dropped=2 connections=0\n") {
+			t.Errorf("%v, %s", err, stderr.String())
+		}
 	})
 }
 
