@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 // shutdown ends the Handler. Those that call it again wait for the first.
@@ -136,7 +138,7 @@ func (c *core) end(cause error, delivering bool) error {
 	if lost+atWork == 0 {
 		return nil
 	}
-	return fmt.Errorf("buffer: shutdown: %w: %d records lost, %d still being delivered", cause, lost, atWork)
+	return fmt.Errorf("buffer: shutdown: %w: %d records lost, %d still being delivered", stage.Final(cause), lost, atWork)
 }
 
 // abandon gives up the batches in memory. The lock is held.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/stage"
 )
 
 func (c *core) flush(ctx context.Context) error {
@@ -72,22 +72,11 @@ func (c *core) shutdown(ctx context.Context) error {
 	if failed > 0 {
 		refused := fmt.Errorf("queue: shutdown: records not taken by the handler: %d", failed)
 		if last != nil {
-			refused = fmt.Errorf("%w; last attempt: %w", refused, final(last))
+			refused = fmt.Errorf("%w; last attempt: %w", refused, stage.Final(last))
 		}
 		err = errors.Join(err, refused)
 	}
 	return err
-}
-
-// final is the error of an attempt after which there is none.
-func final(err error) error {
-	delivery, ok := err.(*slogworks.DeliveryError)
-	if !ok || delivery == nil || delivery.After == 0 {
-		return err
-	}
-	last := *delivery
-	last.After = 0
-	return &last
 }
 
 // tellFailures returns how many records the handler did not take of which nobody
@@ -129,7 +118,7 @@ func (left remainder) err() error {
 	}
 	err := fmt.Errorf("queue: shutdown: %w: %d records abandoned, %d still with the handler", left.cause, left.abandoned, left.held)
 	if left.failure != nil {
-		err = fmt.Errorf("%w; last attempt: %w", err, final(left.failure))
+		err = fmt.Errorf("%w; last attempt: %w", err, stage.Final(left.failure))
 	}
 	return err
 }

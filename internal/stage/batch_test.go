@@ -208,3 +208,16 @@ func TestHandleBatch_leavesTheRecordsAlone(t *testing.T) {
 		return true
 	})
 }
+
+func TestFinal_saysNothingOfANextAttempt(t *testing.T) {
+	failed := errors.New("down")
+	err := stage.Final(&slogworks.DeliveryError{Err: failed, Accepted: 2, After: time.Minute})
+	if err.Error() != "down; 2 accepted" || !errors.Is(err, failed) {
+		t.Errorf("the error is %v", err)
+	}
+	for _, err := range []error{nil, failed, (*slogworks.DeliveryError)(nil), &slogworks.DeliveryError{Err: failed}} {
+		if got := stage.Final(err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+}

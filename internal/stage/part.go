@@ -92,3 +92,14 @@ func DeliveryOf(err error) *slogworks.DeliveryError {
 	}
 	return &slogworks.DeliveryError{Err: err}
 }
+
+// Final is err, which the last attempt met, without when the next one is due.
+func Final(err error) error {
+	delivery, ok := err.(*slogworks.DeliveryError)
+	if !ok || delivery == nil || delivery.After == 0 {
+		return err
+	}
+	last := *delivery
+	last.After = 0
+	return &last
+}

@@ -193,5 +193,10 @@ func (h *Hub) askForToken(w http.ResponseWriter, r *http.Request, isPage bool) {
 		serveSignIn(w)
 		return
 	}
-	refuse(w, http.StatusUnauthorized, errors.New("live: not signed in: open the address with ?token=, or send Authorization: Bearer TOKEN"))
+	err := errors.New("live: not signed in: open the address with ?token=, or send Authorization: Bearer TOKEN")
+	_, hasToken := guard.Bearer(r)
+	if h.opts.Auth == nil && (hasToken || isPage && r.URL.Query().Has("token")) {
+		err = errors.New("live: this token is not the hub's, which is another after each start unless it is set")
+	}
+	refuse(w, http.StatusUnauthorized, err)
 }

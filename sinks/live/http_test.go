@@ -26,6 +26,9 @@ func TestHub_refusesWhoHasNoToken(t *testing.T) {
 			if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
 				t.Errorf("GET %s with %s: %d", target, name, w.Code)
 			}
+			if got := strings.Contains(w.Body.String(), "is not the hub's"); got != (name == "another token") {
+				t.Errorf("GET %s with %s: %s", target, name, w.Body)
+			}
 		}
 	}
 	for _, target := range []string{"/?token=", "/?token=other", "/?token", "/stats?token=the%20token"} {

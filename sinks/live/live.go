@@ -26,6 +26,9 @@
 //	fmt.Println("http://localhost:8080/debug/log/?token=" + hub.Token())
 //	http.ListenAndServe("localhost:8080", nil)
 //
+// An http.Server that is shut down waits for open pages, unless it has Close from
+// http.Server.RegisterOnShutdown.
+//
 // # Security
 //
 // What a service logs is not for everybody. Every request needs the token: as
