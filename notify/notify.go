@@ -123,7 +123,8 @@ type Options struct {
 	// when that failed; a panic of the Sender is a [*slogworks.PanicError]. It
 	// runs on the goroutine that sends. If it logs an error to this handler, the
 	// failure of one message makes the next. It must not call Flush or Shutdown,
-	// which would wait for it. Default nil.
+	// which would wait for it. Default nil: failures are in Stats, and Shutdown
+	// tells of them.
 	OnResult func(m *Message, err error)
 }
 
@@ -219,7 +220,8 @@ func (h *Handler) Flush(ctx context.Context) error { return h.core.flush(ctx) }
 // waiting for its end, and waits for it. If ctx ends first, it cancels the
 // context of the message that is being sent, gives up the rest and returns an
 // error that wraps ctx.Err() and says how many records were lost. What becomes
-// of the message that was being sent is counted when its Sender returns.
+// of the message that was being sent is counted when its Sender returns. Without
+// OnResult the error also says how many messages have failed before.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.core.shutdown(ctx) }
 
 // closeTimeout is the time that Close gives to Shutdown.

@@ -100,6 +100,18 @@ func mustClose(t testing.TB, h *notify.Handler) {
 	}
 }
 
+// mustCloseUnsent is mustClose, in a minute, where n messages have failed and
+// nobody was told of it.
+func mustCloseUnsent(t testing.TB, h *notify.Handler, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := h.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("messages not sent: %d, the last: ", n)) {
+		t.Errorf("Shutdown: %v, want %d messages not sent", err, n)
+	}
+	mustClose(t, h) // it has told of them
+}
+
 // wantBalance checks that each record is where Stats and Account say.
 func wantBalance(t *testing.T, h *notify.Handler) {
 	t.Helper()
@@ -262,7 +274,7 @@ func TestHandler_givesASenderTheTimeThatItAsksFor(t *testing.T) {
 		h := newHandler(t, &r, nil)
 		logN(t, h, 2)
 		time.Sleep(2 * time.Minute)
-		mustClose(t, h)
+		mustCloseUnsent(t, h, 2)
 		if got := r.times(); len(got) != 2 || got[1] != time.Minute {
 			t.Errorf("sent at %v", got)
 		}
@@ -339,7 +351,7 @@ func TestHandler_boundsTheTimeOfAMessage(t *testing.T) {
 		if ended != 30*time.Second {
 			t.Errorf("the context ended after %v", ended)
 		}
-		mustClose(t, h)
+		mustCloseUnsent(t, h, 1)
 	})
 }
 
@@ -564,7 +576,7 @@ func TestHandler_maySendWhileItsSenderLogs(t *testing.T) {
 		if sent != 3 { // at 0s, 10s, 30s, and not before 70s
 			t.Errorf("%d messages in 65s", sent)
 		}
-		mustClose(t, h)
+		mustCloseUnsent(t, h, 1)
 	})
 }
 

@@ -37,6 +37,8 @@ type core struct {
 	changed  chan struct{} // closed when finished changes; nil: nobody waits
 
 	sent, failed                           uint64 // messages
+	failuresTold                           uint64 // of failed, those that Shutdown has told of
+	lastError                              error  // of those
 	told, coalesced                        uint64 // records
 	lostToFailure, lostToClose, lostToTime uint64 // records
 }
@@ -185,6 +187,7 @@ func (c *core) finish(d *draft, err error) {
 		c.coalesced += uint64(d.given - len(d.records))
 	} else {
 		c.failed++
+		c.lastError = err
 		c.lostToFailure += uint64(d.given)
 		if after := stage.DeliveryOf(err).After; after > 0 && !c.closed {
 			c.open(after)
@@ -268,8 +271,13 @@ func (c *core) shutdown(ctx context.Context) error {
 		c.gaveUp = ctx.Err()
 	}
 	c.giveUp()
+	var err error
 	if lost := c.lostToTime - before; lost > 0 || c.sending > 0 {
-		return fmt.Errorf("notify: shutdown: %w: %d records lost, %d still with the sender", c.gaveUp, lost, c.sending)
+		err = fmt.Errorf("notify: shutdown: %w: %d records lost, %d still with the sender", c.gaveUp, lost, c.sending)
 	}
-	return nil
+	if untold := c.failed - c.failuresTold; untold > 0 && c.OnResult == nil {
+		c.failuresTold = c.failed
+		err = errors.Join(err, fmt.Errorf("notify: shutdown: messages not sent: %d, the last: %w", untold, stage.Final(c.lastError)))
+	}
+	return err
 }

@@ -41,18 +41,9 @@ func TestHandler_flushDoesNotWaitForTheTimeThatASenderAsksFor(t *testing.T) {
 		if s := h.Stats(); s.Pending != 4 || s.Dropped != 1 {
 			t.Errorf("stats %+v", s)
 		}
-		mustCloseIn(t, h, time.Minute)
+		mustCloseUnsent(t, h, 2)
 		wantBalance(t, h)
 	})
-}
-
-func mustCloseIn(t *testing.T, h *notify.Handler, d time.Duration) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	if err := h.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
 }
 
 // Shutdown has no time to lose: it sends though the sender asked for patience.
@@ -68,7 +59,7 @@ func TestHandler_shutdownDoesNotWaitForTheTimeThatASenderAsksFor(t *testing.T) {
 		logN(t, h, 5)
 		synctest.Wait()
 		start := time.Now()
-		mustClose(t, h)
+		mustCloseUnsent(t, h, 1)
 		if got := r.counts(); !slices.Equal(got, []int{1, 4}) || time.Since(start) != 0 {
 			t.Errorf("messages of %v records after %v", got, time.Since(start))
 		}
@@ -194,7 +185,7 @@ func TestHandler_balancesAtEveryMoment(t *testing.T) {
 				told.Add(int64(m.Count))
 				return nil
 			})
-			h := newHandler(t, sender, &notify.Options{Window: 100 * time.Millisecond, MaxWindow: time.Second, MaxRecords: 3, Timeout: 3 * time.Second})
+			h := newHandler(t, sender, &notify.Options{Window: 100 * time.Millisecond, MaxWindow: time.Second, MaxRecords: 3, Timeout: 3 * time.Second, OnResult: func(*notify.Message, error) {}})
 			var given, refused atomic.Uint64
 			count := func(n uint64, err error) {
 				given.Add(n)
@@ -308,8 +299,8 @@ func TestDirectHandler_hasItsQueueWaitAndGiveUp(t *testing.T) {
 		if first, again := r.message(t, 0).ID, r.message(t, 1).ID; first == "" || first != again || r.message(t, 2).ID == first {
 			t.Errorf("the messages are %q, %q, %q", first, again, r.message(t, 2).ID)
 		}
-		if err := q.Close(); err != nil {
-			t.Error(err)
+		if err := q.Close(); err == nil || !strings.HasSuffix(err.Error(), "1; last attempt: refused; permanent") {
+			t.Errorf("Close: %v", err)
 		}
 		if a := q.Account(); a.Delivered != 1 || a.Held != 0 || a.Accepted != 2 {
 			t.Errorf("%+v", a)

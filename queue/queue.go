@@ -139,7 +139,7 @@ type Options struct {
 	// is called whether or not a Fallback takes the records. It runs on the
 	// queue's goroutine and must not log to the queue. The error is that of the
 	// call, however many records the call was about. Default nil: errors are in
-	// Stats only.
+	// Stats, and Shutdown tells of them.
 	OnError func(error)
 }
 
