@@ -88,11 +88,19 @@ func (d *decoder) unknown(n *node, path, what string, known []string) (meant str
 		m.Nearest = nearest.Of(n.text, known)
 	}
 	m.Message = fmt.Sprintf("unknown %s %q", what, abridged(n.shown()))
-	if m.Nearest == "" && len(known) > 0 && len(known) <= 40 {
-		m.Message += ", there is " + strings.Join(known, ", ")
+	if m.Nearest == "" {
+		m.Message += thereIs(known)
 	}
 	d.found.addMistake(m)
 	return m.Nearest
+}
+
+// thereIs says what is known, unless it is too much for a line.
+func thereIs(known []string) string {
+	if len(known) == 0 || len(known) > 40 {
+		return ""
+	}
+	return ", there is " + strings.Join(known, ", ")
 }
 
 // keys finds keys that are none of those known, and returns what was perhaps

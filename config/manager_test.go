@@ -356,7 +356,7 @@ func TestOpen_leavesNothingOpenAfterAMistake(t *testing.T) {
 	for _, p := range ps.all() {
 		check(t, "shut down", p.isShutDown(), true)
 	}
-	if _, err := config.Open(t.Context(), path+".not", nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := config.Open(t.Context(), path+".not", nil); !errors.Is(err, os.ErrNotExist) || strings.Count(err.Error(), path) != 1 {
 		t.Errorf("without a file: %v", err)
 	}
 }

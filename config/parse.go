@@ -103,9 +103,12 @@ func unreadable(data []byte) (line int, message string) {
 	return 0, ""
 }
 
-// registered are kinds for sinks of this module that a program has to register:
-// their modules are for those only who want them.
-var registered = []string{"mail", "redis"}
+// registered are kinds for sinks of this module that a program has to register,
+// with where it is told how: their modules are for those only who want them.
+var registered = map[string]string{
+	"mail":  "see docs/python-dictconfig.md for the lines that do",
+	"redis": "see docs/python-dictconfig.md for the lines that do for mail; here they call redis.New of sinks/redis",
+}
 
 // parser checks a document.
 type parser struct {
@@ -201,7 +204,7 @@ func (p *parser) handler(key entry) {
 			asIs = append(asIs, name)
 		}
 		if n.at("class") == nil {
-			p.found.add(key.line, path, "needs kind")
+			p.found.add(key.line, path, "needs kind%s", thereIs(p.registry.kindNames()))
 		}
 		for _, k := range n.keys {
 			p.dictConfig(k, path, asIs)
@@ -215,8 +218,8 @@ func (p *parser) handler(key entry) {
 		return
 	}
 	if d.kind = p.registry.kind(name); d.kind == nil {
-		if slices.Contains(registered, name) {
-			p.found.add(kindNode.line, join(path, "kind"), "unknown kind %q: is not registered in this program; see config.Register", name)
+		if how, ok := registered[name]; ok {
+			p.found.add(kindNode.line, join(path, "kind"), "kind %s is not registered in this program: %s", name, how)
 		} else {
 			p.unknown(kindNode, join(path, "kind"), "kind", p.registry.kindNames())
 		}

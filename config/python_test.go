@@ -308,6 +308,20 @@ func TestPython_documentsOfThePage(t *testing.T) {
 	}
 }
 
+// Whoever names a kind that a program has to register is sent to the page.
+func TestPython_pageHasTheLinesThatRegister(t *testing.T) {
+	page := readAll(t, filepath.Join("..", "docs", "python-dictconfig.md"))
+	for _, kind := range []string{"mail", "redis"} {
+		told := strings.Join(mistakes(t, with("h: {kind: "+kind+"}")), "\n")
+		if !strings.Contains(told, "see docs/python-dictconfig.md for the lines that do") {
+			t.Errorf("%s: %s", kind, told)
+		}
+	}
+	if !strings.Contains(page, `config.Register(r, "mail", func(`) {
+		t.Error("the page does not register mail")
+	}
+}
+
 // The page shows what a document is turned into and what comes out of it.
 func TestPython_exampleOfThePage(t *testing.T) {
 	page := readAll(t, filepath.Join("..", "docs", "python-dictconfig.md"))

@@ -3,8 +3,10 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -129,7 +131,7 @@ func readSecret(s Secret) (Secret, error) {
 // read once only.
 func readFile(path string, most int64) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
-		return nil, fmt.Errorf("%s is a pipe and has to be a file", path)
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a pipe and has to be a file")}
 	}
 	f, err := os.Open(path)
 	if err != nil {

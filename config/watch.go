@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
 	"os/signal"
 	"time"
@@ -145,7 +146,12 @@ func (m *Manager) try(c content) (*Document, error) {
 	m.mu.Unlock()
 	if c.err != nil {
 		f := findings{file: m.options.File}
-		f.addMistake(failed(0, "", c.err))
+		mistake := failed(0, "", c.err)
+		var of *fs.PathError
+		if errors.As(c.err, &of) && of.Path == m.options.File {
+			mistake.Message = of.Err.Error() // the file is named in front of it
+		}
+		f.addMistake(mistake)
 		return nil, f.err()
 	}
 	return Parse(c.data, &m.options)

@@ -27,6 +27,11 @@ func readYAML(data []byte, found *findings) *node {
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		line, message := yamlError(err)
+		if tab := tabFrom(data, line); strings.HasSuffix(message, "cannot start any token") && tab == line ||
+			strings.HasSuffix(message, "violates indentation") { // whose line is where the text in front of the tab begins
+			line = max(line, tab)
+			message += " (a tab: indent with blanks)"
+		}
 		found.add(line, "", "%s", message)
 		return nil
 	}
@@ -71,6 +76,18 @@ func yamlError(err error) (line int, message string) {
 		line++
 	}
 	return max(line, 1), "not YAML: " + message
+}
+
+// tabFrom returns the first line, of those from line on, whose indentation has a
+// tab; 0 if there is none.
+func tabFrom(data []byte, line int) int {
+	n := 0
+	for text := range bytes.Lines(data) {
+		if n++; n >= line && bytes.HasPrefix(bytes.TrimLeft(text, " -"), []byte("\t")) {
+			return n
+		}
+	}
+	return 0
 }
 
 type yamlReader struct {

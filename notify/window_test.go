@@ -299,7 +299,7 @@ func TestDirectHandler_hasItsQueueWaitAndGiveUp(t *testing.T) {
 		if first, again := r.message(t, 0).ID, r.message(t, 1).ID; first == "" || first != again || r.message(t, 2).ID == first {
 			t.Errorf("the messages are %q, %q, %q", first, again, r.message(t, 2).ID)
 		}
-		if err := q.Close(); err == nil || !strings.HasSuffix(err.Error(), "1; last attempt: refused; permanent") {
+		if err := q.Close(); err == nil || !strings.HasSuffix(err.Error(), "1; the last: refused; permanent") {
 			t.Errorf("Close: %v", err)
 		}
 		if a := q.Account(); a.Delivered != 1 || a.Held != 0 || a.Accepted != 2 {

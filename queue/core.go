@@ -45,6 +45,7 @@ type core struct {
 	reported     time.Time // when the last loss was told
 	lastError    error     // of the last attempt that failed
 	failuresTold uint64    // records that failed, when Shutdown told of it
+	lastFailure  error     // of those
 
 	settledSeen uint64 // what settled was when somebody last looked
 

@@ -44,6 +44,9 @@ func (c *core) stalled(to *destination, err error) {
 // fail gives up on what is not worth trying again.
 func (c *core) fail(to *destination, b slogworks.Batch, err error) {
 	c.attemptFailed(to, err)
+	c.mu.Lock()
+	c.lastFailure = err
+	c.mu.Unlock()
 	if !to.stallTold.IsZero() {
 		to.stallTold = time.Now()
 	}

@@ -66,13 +66,13 @@ func (c *core) shutdown(ctx context.Context) error {
 	c.endLife()
 	c.mu.Lock()
 	left := c.leftSince(before)
-	failed, last := c.tellFailures(), c.lastError
+	failed, last := c.tellFailures(), c.lastFailure
 	c.mu.Unlock()
 	err := left.err()
 	if failed > 0 {
 		refused := fmt.Errorf("queue: shutdown: records not taken by the handler: %d", failed)
 		if last != nil {
-			refused = fmt.Errorf("%w; last attempt: %w", refused, stage.Final(last))
+			refused = fmt.Errorf("%w; the last: %w", refused, stage.Final(last))
 		}
 		err = errors.Join(err, refused)
 	}

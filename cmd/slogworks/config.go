@@ -54,9 +54,9 @@ func configCommand(_ context.Context, args []string, stdout, stderr io.Writer) e
 	}
 	switch name, rest := flags.Arg(0), flags.Args()[1:]; name {
 	case "check":
-		return configCheck(rest, stdout, stderr)
+		return usageOf(name, configCheck(rest, stdout, stderr))
 	case "schema":
-		return configSchema(rest, stdout)
+		return usageOf(name, configSchema(rest, stdout))
 	default:
 		return usagef("unknown command %q%s", name, hint(name, known))
 	}

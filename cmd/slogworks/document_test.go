@@ -153,6 +153,17 @@ loggers:
 	}
 }
 
+func TestPipe_doesNotCountWhatIsBelowAllLevels(t *testing.T) {
+	dir := t.TempDir()
+	all := filepath.Join(dir, "all.log")
+	document := documentIn(t, dir, fmt.Sprintf("version: 1\nhandlers: {all: {kind: file, path: %q, format: {layout: \"{msg}\"}}}\nroot: {to: [all]}\n", all))
+	write(t, filepath.Join(dir, "lines"), "DEBUG quiet\nINFO loud\n")
+	code, _, stderr := runArgs(t, "pipe", "--config", document, filepath.Join(dir, "lines"))
+	if code != 0 || !strings.Contains(stderr, "received=1 written=1 ") || content(t, all) != "INFO loud\n" {
+		t.Errorf("exit %d, %q in the file: %s", code, content(t, all), stderr)
+	}
+}
+
 func TestPipe_waitsForItsQueues(t *testing.T) {
 	dir := t.TempDir()
 	all := filepath.Join(dir, "all.log")

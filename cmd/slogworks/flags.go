@@ -19,12 +19,24 @@ import (
 var errHelp = errors.New("help")
 
 // usageError is a mistake on the command line.
-type usageError struct{ text string }
+type usageError struct {
+	text string
+	part string // " flush" if it is one of mail flush, whose help is another than that of mail
+}
 
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+// usageOf returns err with the part of a command that it is about.
+func usageOf(part string, err error) error {
+	var usage *usageError
+	if errors.As(err, &usage) {
+		usage.part = " " + part
+	}
+	return err
 }
 
 // flagSet is a flag.FlagSet that leaves printing to its caller, which knows

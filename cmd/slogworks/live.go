@@ -27,7 +27,9 @@ page is printed on stdout.
 Files are followed by name, however they are rotated or truncated, and may come
 later. Lines may be JSON of slog, zap, zerolog, logrus or Python, or any text.
 The end of stdin does not end it; SIGINT, SIGTERM or SIGHUP does. A source that is
-down is tried again.
+down is tried again. The last line on stderr says what became of it all.
+There objects counts what Python programs sent in pickles that is no plain data, such
+as a Path: a record has a mark like "!refused pathlib.PosixPath" in its place.
 
 Flags:
 `

@@ -37,9 +37,9 @@ func mailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	}
 	switch name, rest := flags.Arg(0), flags.Args()[1:]; name {
 	case "flush":
-		return mailFlush(ctx, rest, stdout)
+		return usageOf(name, mailFlush(ctx, rest, stdout))
 	case "status":
-		return mailStatus(rest, stdout)
+		return usageOf(name, mailStatus(rest, stdout))
 	default:
 		return usagef("unknown command %q%s", name, hint(name, known))
 	}

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -105,7 +106,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &told):
 		return told.exit
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %v; see %[1]s -h\n", name, err)
+		fmt.Fprintf(stderr, "%s: %v; see %s%s -h\n", name, err, name, usage.part)
 		return exitUsage
 	case errors.As(err, &lost):
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
@@ -138,7 +139,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) (nam
 		names[i] = c.name
 		help += fmt.Sprintf("  %-10s%s\n", c.name, c.about)
 	}
-	help += "\nslogworks COMMAND -h tells more about one. Flags take one dash or two.\n"
+	help += "\nslogworks COMMAND -h, or slogworks help COMMAND, tells more about one. Flags take\none dash or two.\n"
 
 	flags := newFlags(help)
 	if err := flags.parse(args, stdout); err != nil {
@@ -146,6 +147,12 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) (nam
 	}
 	if flags.NArg() == 0 {
 		return program, usagef("no command%s", hint("", names))
+	}
+	if flags.Arg(0) == "help" {
+		words := slices.DeleteFunc(slices.Clone(flags.Args()[1:]), func(word string) bool {
+			return strings.HasPrefix(word, "-") // behind -- the last one would be no flag
+		})
+		return dispatch(ctx, append(words, "-h"), stdout, stderr)
 	}
 	for _, c := range known {
 		if c.name == flags.Arg(0) {

@@ -23,8 +23,13 @@ pipeline that a document describes, and ends at the end of input when all is
 delivered. Lines may be JSON of slog, zap, zerolog, logrus or Python, or any text.
 Where the pipeline is slow it waits for it, unless that delivers nothing at all.
 
+Lines below the level that the document has for their logger, info unless it says
+otherwise, go nowhere. Those below all of its levels are not counted, nor are blank
+ones; a line that only its own logger's level keeps out counts as written.
+
 The document may be changed meanwhile. The last line on stderr says what became of
-it all; the exit status is 3 if records were lost.
+it all; the exit status is 3 if records were lost. There objects and connections,
+which are of slogworks receive and live, are 0.
 
 Flags:
 `

@@ -75,7 +75,10 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, dir: t.TempDir(), sink: newMoody(), sender: newMoody()}
 	retry := slogworks.Backoff{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond}
 	behind := func(next slog.Handler) slog.Handler {
-		return queue.New(next, &queue.Options{Retry: retry, MaxBlock: time.Millisecond, ReportEvery: time.Second})
+		return queue.New(next, &queue.Options{
+			Retry: retry, MaxBlock: time.Millisecond, ReportEvery: time.Second,
+			OnError: func(error) {}, // or Shutdown would tell of the faults
+		})
 	}
 
 	branches := []slog.Handler{
@@ -189,7 +192,10 @@ func (r *rig) newSpool(retry slogworks.Backoff) slog.Handler {
 func (r *rig) newNotifier() slog.Handler {
 	h, err := notify.New(notify.SenderFunc(func(ctx context.Context, m *notify.Message) error {
 		return r.sender.take(ctx, m.Count)
-	}), &notify.Options{Window: 20 * time.Millisecond, MaxWindow: 100 * time.Millisecond})
+	}), &notify.Options{
+		Window: 20 * time.Millisecond, MaxWindow: 100 * time.Millisecond,
+		OnResult: func(*notify.Message, error) {}, // as OnError of the queues
+	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
