@@ -53,7 +53,14 @@ type Discard struct{}
 
 var _ slog.Handler = Discard{}
 
-func (Discard) Enabled(context.Context, slog.Level) bool  { return true }
+// Enabled returns true.
+func (Discard) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle does nothing.
 func (Discard) Handle(context.Context, slog.Record) error { return nil }
-func (d Discard) WithAttrs([]slog.Attr) slog.Handler      { return d }
-func (d Discard) WithGroup(string) slog.Handler           { return d }
+
+// WithAttrs returns d.
+func (d Discard) WithAttrs([]slog.Attr) slog.Handler { return d }
+
+// WithGroup returns d.
+func (d Discard) WithGroup(string) slog.Handler { return d }
