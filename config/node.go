@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // form is what a value of a document is.
@@ -109,4 +111,51 @@ func appendString(b []byte, s string) []byte {
 // isEmpty reports whether n is a text or a list with nothing in it.
 func (n *node) isEmpty() bool {
 	return n.form == text && n.text == "" || n.form == list && len(n.items) == 0
+}
+
+// byteOrderMark is what some editors put in front.
+const byteOrderMark = "\ufeff"
+
+// read returns nil or a broken node if there is nothing to go on with.
+func read(data []byte, found *findings) *node {
+	if len(data) > maxDocument {
+		found.add(0, "", "the document has %d bytes and may have %d", len(data), maxDocument)
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
+	if line, message := unreadable(data); message != "" {
+		found.add(line, "", "%s", message)
+		return nil
+	}
+	braced := bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	if braced && json.Valid(data) {
+		return readJSON(data, found)
+	}
+	before := len(found.mistakes)
+	n := readYAML(data, found)
+	if n == nil && braced && len(found.mistakes) > before && bytes.Contains(data, []byte(`"`)) {
+		// It was meant to be JSON, whatever YAML makes of it.
+		found.mistakes = found.mistakes[:before]
+		line, message := jsonError(data)
+		found.add(line, "", "%s", message)
+	}
+	return n
+}
+
+// unreadable returns where and why data is no text.
+func unreadable(data []byte) (line int, message string) {
+	line = 1
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, "not UTF-8"
+		case r == '\n':
+			line++
+		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85:
+			return line, fmt.Sprintf("the control character %U is not for documents", r)
+		}
+		at += size
+	}
+	return 0, ""
 }

@@ -1,14 +1,9 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
-	"unicode/utf8"
 )
 
 const (
@@ -26,9 +21,6 @@ const (
 	// maxHandlers and maxLoggers keep what is done for each pair of them short.
 	maxHandlers, maxLoggers = 1000, 5000
 )
-
-// byteOrderMark is what some editors put in front.
-const byteOrderMark = "\ufeff"
 
 // Parse reads a document, YAML or JSON. The error is Mistakes: all that can be
 // known to be wrong without opening anything, in the order of lines, the first
@@ -57,50 +49,6 @@ func Parse(data []byte, opts *Options) (*Document, error) {
 	}
 	p.doc.options.keep = nil // or each document would hold all that were before it
 	return p.doc, nil
-}
-
-// read returns nil or a broken node if there is nothing to go on with.
-func read(data []byte, found *findings) *node {
-	if len(data) > maxDocument {
-		found.add(0, "", "the document has %d bytes and may have %d", len(data), maxDocument)
-		return nil
-	}
-	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
-	if line, message := unreadable(data); message != "" {
-		found.add(line, "", "%s", message)
-		return nil
-	}
-	braced := bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
-	if braced && json.Valid(data) {
-		return readJSON(data, found)
-	}
-	before := len(found.mistakes)
-	n := readYAML(data, found)
-	if n == nil && braced && len(found.mistakes) > before && bytes.Contains(data, []byte(`"`)) {
-		// It was meant to be JSON, whatever YAML makes of it.
-		found.mistakes = found.mistakes[:before]
-		line, message := jsonError(data)
-		found.add(line, "", "%s", message)
-	}
-	return n
-}
-
-// unreadable returns where and why data is no text.
-func unreadable(data []byte) (line int, message string) {
-	line = 1
-	for at := 0; at < len(data); {
-		r, size := utf8.DecodeRune(data[at:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			return line, "not UTF-8"
-		case r == '\n':
-			line++
-		case r < ' ' && r != '\t' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85:
-			return line, fmt.Sprintf("the control character %U is not for documents", r)
-		}
-		at += size
-	}
-	return 0, ""
 }
 
 // registered are kinds for sinks of this module that a program has to register,
@@ -308,99 +256,4 @@ func (p *parser) rule(n *node, logger, path string) rule {
 		}
 	}
 	return r
-}
-
-// graph checks what is named: that it is there, leads back to nothing that
-// names it, and that nothing is left over.
-func (p *parser) graph(rules []reference) {
-	names := make([]string, len(p.doc.handlers))
-	used := map[string]bool{}
-	refs := slices.Clone(rules)
-	for i, d := range p.doc.handlers {
-		names[i] = d.name
-		refs = append(refs, d.uses...)
-	}
-	for _, r := range refs {
-		used[r.name] = true
-		if p.doc.byName[r.name] == nil {
-			if p.nameless {
-				continue
-			}
-			if p.found.full() {
-				return
-			}
-			p.mentions(p.unknown(r.node, r.path, "handler", names))
-		}
-	}
-	for _, n := range p.found.repeated {
-		p.mention(n)
-	}
-	for _, d := range p.doc.handlers {
-		if !used[d.name] && !p.mentioned[d.name] {
-			p.found.add(d.line, d.path(), "nothing sends it records: name it in a to, or remove it")
-		}
-	}
-	p.cycles()
-}
-
-// mention takes the texts in n for names of handlers that are used: n is part of
-// a mistake, and that one mistake is not to become two.
-func (d *decoder) mention(n *node) {
-	if n.form == text {
-		d.mentions(n.text)
-	}
-	for _, item := range n.items {
-		d.mention(item)
-	}
-	for _, key := range n.keys {
-		d.mention(key.value)
-	}
-}
-
-func (d *decoder) mentions(name string) {
-	if d.mentioned == nil {
-		d.mentioned = map[string]bool{}
-	}
-	d.mentioned[name] = true
-}
-
-// circle returns the names in it, or as many as tell where it is.
-func circle(names []string) string {
-	const most = 10
-	var told []string
-	for i, n := range names {
-		switch left := len(names) - most; {
-		case left <= 0 || i < most/2 || i >= left+most/2:
-			told = append(told, legible(n))
-		case i == most/2:
-			told = append(told, fmt.Sprintf("%d more", left))
-		}
-	}
-	return strings.Join(told, " → ")
-}
-
-// cycles finds handlers that lead back to themselves, each cycle once.
-func (p *parser) cycles() {
-	done := map[string]bool{}
-	var way []string
-	var visit func(d *declaration)
-	visit = func(d *declaration) {
-		way = append(way, d.name)
-		for _, r := range d.uses {
-			if at := slices.Index(way, r.name); at >= 0 {
-				p.found.add(r.node.line, r.path, "leads back to itself: %s", circle(append(way[at:], r.name)))
-				continue
-			}
-			if next := p.doc.byName[r.name]; next != nil && !done[next.name] {
-				visit(next)
-			}
-		}
-		way = way[:len(way)-1]
-		done[d.name] = true
-	}
-	for _, d := range p.doc.handlers {
-		if !done[d.name] {
-			visit(d)
-		}
-	}
 }

@@ -52,7 +52,7 @@ func newFileHandler(path string, opts *rotate.Options, lines func(io.Writer) slo
 		return nil, err
 	}
 	h := &fileHandler{path: absolute, options: opts, lines: lines, early: newSwap(closed{lines(io.Discard)}), ready: make(chan struct{})}
-	h.swap = newSwap(&waiting{h.early, h.ready, patience})
+	h.swap = newSwap(&waiting{h.early, h.ready})
 	h.release = sync.OnceFunc(func() { close(h.ready) })
 	info, err := os.Stat(path)
 	rotates := err != nil || info.Mode().IsRegular()
@@ -133,7 +133,7 @@ func (h *fileHandler) takeOver(ctx context.Context) {
 	former := h.former
 	h.former = nil // which would keep all that were before it
 	late := rotate.NewHandler(h.own.File(), former.lines)
-	writing := former.replace(&waiting{late, h.ready, patience})
+	writing := former.replace(&waiting{late, h.ready})
 	if writing.drain(ctx)+former.waited.drain(ctx) == 0 {
 		err := former.end(ctx)
 		former.ended.Store(&err)
@@ -206,11 +206,11 @@ func (closed) Handle(context.Context, slog.Record) error { return rotate.ErrClos
 func (c closed) WithAttrs([]slog.Attr) slog.Handler { return c }
 func (c closed) WithGroup(string) slog.Handler      { return c }
 
-// waiting is a handler that waits until it may pass on records.
+// waiting is a handler that waits until it may pass on records, or has no more
+// patience.
 type waiting struct {
 	next  slog.Handler // a slogworks.BatchHandler
 	ready <-chan struct{}
-	most  time.Duration
 }
 
 var _ slogworks.BatchHandler = (*waiting)(nil)
@@ -222,7 +222,7 @@ func (w *waiting) Enabled(ctx context.Context, level slog.Level) bool {
 func (w *waiting) wait() {
 	select {
 	case <-w.ready:
-	case <-time.After(w.most):
+	case <-time.After(patience):
 	}
 }
 
@@ -237,11 +237,11 @@ func (w *waiting) HandleBatch(ctx context.Context, b slogworks.Batch) error {
 }
 
 func (w *waiting) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &waiting{w.next.WithAttrs(attrs), w.ready, w.most}
+	return &waiting{w.next.WithAttrs(attrs), w.ready}
 }
 
 func (w *waiting) WithGroup(name string) slog.Handler {
-	return &waiting{w.next.WithGroup(name), w.ready, w.most}
+	return &waiting{w.next.WithGroup(name), w.ready}
 }
 
 // begin begins the files of the components that are new, and has those wait that

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/rotate"
 )
 
@@ -58,7 +59,7 @@ func large(t *testing.T, f *rotate.File) string {
 // compressing waits until a compression is under way.
 func compressing(t *testing.T, dir string) {
 	t.Helper()
-	eventually(t, "a compression begins", func() bool {
+	peertest.WaitFor(t, "a compression begins", func() bool {
 		left, err := filepath.Glob(filepath.Join(dir, ".app.log.*.gz.tmp"))
 		return err == nil && len(left) > 0
 	})

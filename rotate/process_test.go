@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/rotate"
 )
 
@@ -439,7 +440,7 @@ func TestShared_survivesWhatIsDoneToTheLockFile(t *testing.T) {
 				w.Writer++
 			}
 			for round := range 10 {
-				eventually(t, "lines are written", func() bool {
+				peertest.WaitFor(t, "lines are written", func() bool {
 					for _, p := range all {
 						if p.written() < 100*(round+1) {
 							return false

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	lj "gopkg.in/natefinch/lumberjack.v2"
 
@@ -231,16 +230,6 @@ func backupsOf(t testing.TB, dir, name string) []string {
 		all = append(all, texts[name])
 	}
 	return all
-}
-
-// eventually waits until something is so that happens in the background.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
-		}
-	}
 }
 
 func numbered(n int) string { return fmt.Sprintf("record %04d\n", n) }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/rotate"
 )
 
@@ -451,11 +452,11 @@ func TestFile_survivesCallbacks(t *testing.T) {
 	if err := f.Rotate(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "OnRotate has panicked", func() bool { return f.Stats().Errors == 1 })
+	peertest.WaitFor(t, "OnRotate has panicked", func() bool { return f.Stats().Errors == 1 })
 	if err := f.Rotate(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "OnRotate has panicked twice", func() bool { return f.Stats().Errors == 2 })
+	peertest.WaitFor(t, "OnRotate has panicked twice", func() bool { return f.Stats().Errors == 2 })
 	closed(t, f)
 	if got := events.get(); len(got) != 2 {
 		t.Errorf("the events are %q", got)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/internal/sharedfile"
 	"github.com/slogworks/slogworks/rotate"
 )
@@ -230,7 +231,7 @@ func TestShared_compressesWhatAllHaveLetGoOf(t *testing.T) {
 	rotateTimes(t, f, 4)
 	// What the goroutine has begun it ends; after that nothing changes.
 	want := []string{"app.log", "app.log.1", "app.log.2", "app.log.3.gz", "app.log.4"}
-	eventually(t, "the file that nobody has open is compressed", func() bool {
+	peertest.WaitFor(t, "the file that nobody has open is compressed", func() bool {
 		return !f.Working() && slices.Equal(names(t, dir), want)
 	})
 	f.Tidy()

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/rotate"
 )
 
@@ -32,7 +33,7 @@ func TestFile_reopensOnASignal(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the file is opened anew", func() bool { return f.Stats().Reopens == 1 })
+	peertest.WaitFor(t, "the file is opened anew", func() bool { return f.Stats().Reopens == 1 })
 	write(t, f, "1\n")
 	closed(t, f)
 	same(t, dir, map[string]string{"app.log": "1\n", "app.log.1": "0\n"})
