@@ -1,7 +1,8 @@
 // Package peertest is what the tests of the sinks, and of whatever else talks to
 // a peer, do alike: certificates for the loopback interface, connections without
 // a network, records to send, waiting for what another goroutine brings about,
-// the memory that hostile peers take, and the goroutines that are left.
+// the tests that are the same for all receivers, the memory that hostile peers
+// take, and the goroutines that are left.
 //
 // Only tests import it, since it makes testing part of the program.
 package peertest

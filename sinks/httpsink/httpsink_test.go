@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
+	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/internal/wire"
 	"github.com/slogworks/slogworks/queue"
 	"github.com/slogworks/slogworks/sinks/httpsink"
@@ -741,8 +742,7 @@ func TestHandler_aConnectionThatEndsEarlyIsUncertain(t *testing.T) {
 	if !e.Uncertain || e.Permanent || e.After <= 0 || e.Accepted != 0 {
 		t.Errorf("the error is %+v", e)
 	}
-	time.Sleep(e.After)
-	handle(t, h, newRecord("third"))
+	peertest.WaitFor(t, "another attempt", func() bool { return h.Handle(t.Context(), newRecord("third")) == nil })
 
 	// If nobody was there, nothing can have arrived.
 	c.Close()
@@ -805,9 +805,7 @@ func TestHandler_shutdown(t *testing.T) {
 		go func() { closed <- h.Close() }()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // what is in time makes no request
-		for !errors.Is(h.HandleBatch(ctx, newBatch(1, "late")), httpsink.ErrClosed) {
-			time.Sleep(time.Millisecond)
-		}
+		peertest.WaitFor(t, "the close", func() bool { return errors.Is(h.HandleBatch(ctx, newBatch(1, "late")), httpsink.ErrClosed) })
 		over <- struct{}{}
 		if err := errors.Join(<-sent, <-closed, h.Close(), h.Shutdown(t.Context())); err != nil {
 			t.Error(err)

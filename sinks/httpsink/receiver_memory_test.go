@@ -1,34 +1,10 @@
 package httpsink_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-
-	"github.com/slogworks/slogworks/internal/peertest"
-	"github.com/slogworks/slogworks/sinks/httpsink"
 )
-
-// busy is a handler that holds everybody until it is freed.
-type busy struct {
-	peertest.Discard
-	in    *atomic.Int64
-	freed chan struct{}
-}
-
-func newBusy() busy { return busy{in: new(atomic.Int64), freed: make(chan struct{})} }
-
-func (h busy) Handle(_ context.Context, r slog.Record) error {
-	h.in.Add(1)
-	<-h.freed
-	runtime.KeepAlive(r)
-	return nil
-}
 
 // distinct returns n of as many different names as there may be, each followed by
 // text.
@@ -51,7 +27,6 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's memory counts too")
 	}
-	const peers, limit = 256, 64 << 20
 	post := func(body string) string {
 		return postHead + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
 	}
@@ -59,7 +34,7 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 		body = packed(body)
 		return postHead + fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
-	for name, attack := range map[string]string{
+	receivers.BoundTheirMemoryBehindABusyHandler(t, 256, 64<<20, map[string]string{
 		"a head of many fields":              "GET /?msg=x HTTP/1.1\r\nHost: localhost\r\n" + distinct(6000, ":\n"),
 		"a head of long fields":              "GET /?msg=x HTTP/1.1\r\nHost: localhost\r\n" + distinct(240, ":"+strings.Repeat("x", 130)+"\n"),
 		"long fields before a slow body":     postHead + "Content-Length: 10\r\n" + distinct(240, ":"+strings.Repeat("x", 130)+"\n") + "\r\nx",
@@ -79,18 +54,5 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 		"a bomb of many records":             zip(strings.Repeat("{}\n", 1000)),
 		"a bomb that is too long":            zip(strings.Repeat("x", 64<<20)),
 		"a packed body that is not complete": strings.TrimSuffix(zip(slogLine+strings.Repeat(" ", 3<<20)), "\x00"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			text := []byte(attack)
-			heap := peertest.NewHeap()
-			h := newBusy()
-			s := receiveHTTP(t, &httpsink.Receiver{Handler: h, MaxConns: peers})
-			sending := peertest.Flood(t, peers, func() net.Conn { return raw(t, s.address) }, text)
-			heap.MeasureWhileBusy(t, peers, h.in, sending)
-			heap.AtMost(t, limit)
-			t.Log(s.Stats())
-			close(h.freed)
-			sending.Wait()
-		})
-	}
+	})
 }

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/slogworks/slogworks"
-	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/httpsink"
 )
@@ -118,6 +117,32 @@ func receiveHTTP(t testing.TB, r *httpsink.Receiver) *receiving {
 		}
 	})
 	return s
+}
+
+// receivers makes receivers for the tests that are the same for all protocols.
+var receivers peertest.Receivers = func(t testing.TB, h slog.Handler) peertest.Receiver {
+	s := receiveHTTP(t, &httpsink.Receiver{Handler: h, MaxConns: 256})
+	return peertest.Receiver{
+		Shutdown: s.Shutdown,
+		Stats: func() peertest.ReceiverStats {
+			got := s.Stats()
+			return peertest.ReceiverStats{
+				Received: got.Received, Written: got.Written, Dropped: got.Dropped, Ignored: got.Ignored, Refused: got.Refused,
+				Connections: got.Connections, Open: got.Open,
+			}
+		},
+		Reported: s.reported,
+		Dial:     func() net.Conn { return raw(t, s.address) },
+		Send: func(records ...slog.Record) {
+			var body strings.Builder
+			for _, r := range records {
+				fmt.Fprintf(&body, `{"l":%d,"m":%q}`+"\n", r.Level, r.Message)
+			}
+			if a := s.ask(t, newPost(ndjson, body.String())); a.status != http.StatusNoContent {
+				t.Errorf("the answer is %+v", a)
+			}
+		},
+	}
 }
 
 func newPost(kind, body string) *http.Request {
@@ -388,30 +413,7 @@ func TestReceiver_asksForItsToken(t *testing.T) {
 	}
 }
 
-func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
-	failed := errors.New("disk full")
-	rec := &handlertest.Recorder{Level: slog.LevelInfo, Before: func(_ context.Context, b slogworks.Batch) error {
-		switch b.Items[0].Record.Message {
-		case "error":
-			return failed
-		case "panic":
-			panic("bad handler")
-		}
-		return nil
-	}}
-	s := newReceiving(t, &httpsink.Receiver{Handler: rec})
-	a := s.ask(t, newPost(ndjson, `{"l":0,"m":"error"}`+"\n"+`{"l":0,"m":"panic"}`+"\n"+`{"l":-4,"m":"debug"}`+"\n"+`{"l":0,"m":"fine"}`))
-	if a.status != http.StatusNoContent {
-		t.Errorf("the answer is %+v", a)
-	}
-	if got := s.Stats(); got.Written != 1 || got.Dropped != 2 || got.Ignored != 1 || got.Received != 3 {
-		t.Errorf("the counts are %+v", got)
-	}
-	var panicked *slogworks.PanicError
-	if errs := s.reported(); len(errs) != 2 || !errors.Is(errs[0], failed) || !errors.As(errs[1], &panicked) {
-		t.Errorf("the errors are %v", errs)
-	}
-}
+func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) { receivers.CountWhatTheHandlerDoes(t) }
 
 func TestReceiver_boundsNesting(t *testing.T) {
 	for name, text := range map[string]string{
@@ -609,22 +611,14 @@ func TestReceiver_boundsItsMemory(t *testing.T) {
 }
 
 func TestReceiver_shutdown(t *testing.T) {
-	blocking := func() (r *httpsink.Receiver, began, proceed chan struct{}) {
-		began, proceed = make(chan struct{}, 1), make(chan struct{})
-		return &httpsink.Receiver{Handler: &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-			began <- struct{}{}
-			<-proceed
-			return nil
-		}}}, began, proceed
-	}
 	one := postHead + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(slogLine), slogLine)
 	t.Run("waits for requests, and for nothing else", func(t *testing.T) {
-		r, began, proceed := blocking()
-		s := receiveHTTP(t, r)
+		h := peertest.NewBusy()
+		s := receiveHTTP(t, &httpsink.Receiver{Handler: h})
 		silent := raw(t, s.address)
 		conn := raw(t, s.address)
 		say(t, conn, one)
-		<-began
+		peertest.WaitFor(t, "the request", func() bool { return h.Handling.Load() == 1 })
 		peertest.WaitFor(t, "both connections", func() bool { return s.Stats().Open == 2 })
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
@@ -634,7 +628,7 @@ func TestReceiver_shutdown(t *testing.T) {
 			t.Errorf("Shutdown returned %v during a request", err)
 		default:
 		}
-		close(proceed)
+		h.Free()
 		if err := <-done; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -654,50 +648,17 @@ func TestReceiver_shutdown(t *testing.T) {
 		}
 	})
 	t.Run("says what it did not wait for", func(t *testing.T) {
-		r, began, proceed := blocking()
-		s := receiveHTTP(t, r)
-		say(t, raw(t, s.address), one)
-		<-began
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 requests") {
-			t.Errorf("Shutdown returned %v", err)
-		}
-		close(proceed)
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("the second Shutdown: %v", err)
-		}
+		receivers.SayWhatTheyDidNotWaitFor(t, one, "1 requests")
 	})
 	t.Run("is for good", func(t *testing.T) {
 		s := newReceiving(t, new(httpsink.Receiver))
-		if err := errors.Join(s.Close(), s.Close()); err != nil {
-			t.Error(err)
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Serve(l); err != httpsink.ErrClosed {
-			t.Errorf("Serve returned %v", err)
-		}
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the listener is open: %v", err)
-		}
+		peertest.IsClosedForGood(t, s.Receiver, httpsink.ErrClosed)
 		if a := s.ask(t, newPost(ndjson, slogLine)); a.status != http.StatusServiceUnavailable || s.Stats().Refused["closed"] != 1 {
 			t.Errorf("the answer is %+v", a)
 		}
 	})
 	t.Run("returns the error of a listener", func(t *testing.T) {
-		s := newReceiving(t, new(httpsink.Receiver))
-		defer s.Close()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = l.Close()
-		if err := s.Serve(l); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
+		peertest.ReturnsTheErrorOfItsListener(t, newReceiving(t, new(httpsink.Receiver)).Receiver)
 	})
 }
 

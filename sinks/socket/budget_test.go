@@ -1,12 +1,8 @@
 package socket_test
 
 import (
-	"context"
-	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,20 +51,6 @@ func TestReceiver_finishesManyLongFramesAtOnce(t *testing.T) {
 	})
 }
 
-// gate is a handler that holds everybody until it is opened.
-type gate struct {
-	peertest.Discard
-	in     *atomic.Int64
-	opened chan struct{}
-}
-
-func (g gate) Handle(_ context.Context, r slog.Record) error {
-	g.in.Add(1)
-	<-g.opened
-	runtime.KeepAlive(r)
-	return nil
-}
-
 // The handler is busy, and everybody has sent what is short and becomes long.
 func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 	const limit = 64 << 20
@@ -89,14 +71,14 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			heap := peertest.NewHeap()
-			g := gate{in: new(atomic.Int64), opened: make(chan struct{})}
-			s := serve(t, &socket.Receiver{Handler: g})
+			h := peertest.NewBusy()
+			s := serve(t, &socket.Receiver{Handler: h})
 			for range peers {
 				dial(t, "tcp", s.address).send(prefixed(frame))
 			}
-			heap.MeasureWhileBusy(t, peers, g.in, new(sync.WaitGroup)) // all is sent
+			heap.MeasureWhileBusy(t, peers, &h.Handling, new(sync.WaitGroup)) // all is sent
 			heap.AtMost(t, limit)
-			close(g.opened)
+			h.Free()
 			peertest.WaitFor(t, "a record", func() bool { got := s.Stats(); return got.Written+got.Refused["record-too-long"] > 0 })
 		})
 	}

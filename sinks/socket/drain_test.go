@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,22 +15,13 @@ import (
 
 func TestReceiver_shutdownOverTLS(t *testing.T) {
 	serverTLS, clientTLS := peertest.Certificate()
-	newReceiver := func() *socket.Receiver {
-		return &socket.Receiver{TLS: serverTLS}
-	}
-	connect := func(t *testing.T, s *served) *tls.Conn {
+	t.Run("does not wait for one who never stops", func(t *testing.T) {
+		s := serve(t, &socket.Receiver{Handler: peertest.Discard{}, TLS: serverTLS})
 		conn, err := tls.Dial("tcp", s.address, clientTLS)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
-	}
-	t.Run("does not wait for one who never stops", func(t *testing.T) {
-		r := newReceiver()
-		r.Handler = peertest.Discard{}
-		s := serve(t, r)
-		conn := connect(t, s)
+		defer conn.Close()
 		var writing sync.WaitGroup
 		for range 8 {
 			writing.Go(func() {
@@ -52,33 +42,10 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 		writing.Wait()
 	})
 	t.Run("reads what has arrived", func(t *testing.T) {
-		s := serve(t, newReceiver())
-		conn := connect(t, s)
-		const n = 500
-		for range n {
-			if _, err := io.WriteString(conn, wireLine+"\n"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != n {
-			t.Errorf("the counts are %+v, want %d written", got, n)
-		}
+		receivers("tcp", serverTLS).ReadWhatHasArrivedOverTLS(t, clientTLS, wireLine+"\n")
 	})
 	t.Run("refuses nobody who has said nothing", func(t *testing.T) {
-		s := serve(t, newReceiver())
-		dial(t, "tcp", s.address)
-		_ = dial(t, "tcp", s.address).Close()
-		peertest.WaitFor(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Received != 0 {
-			t.Errorf("the counts are %+v", got)
-		}
+		receivers("tcp", serverTLS).RefuseNobodyWhoHasSaidNothing(t)
 	})
 }
 
@@ -86,27 +53,7 @@ func TestReceiver_shutdownOverTLS(t *testing.T) {
 // handshake.
 func TestReceiver_losesNothingOfWhoReadsNothing(t *testing.T) {
 	serverTLS, clientTLS := peertest.Certificate()
-	busy := gate{in: new(atomic.Int64), opened: make(chan struct{})}
-	s := serve(t, &socket.Receiver{Handler: busy, TLS: serverTLS})
-	conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: clientTLS.RootCAs, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const n = 100
-	for range n {
-		if _, err := io.WriteString(conn, wireLine+"\n"); err != nil {
-			t.Fatal(err)
-		}
-		peertest.WaitFor(t, "the first record", func() bool { return busy.in.Load() == 1 })
-	}
-	if err := conn.NetConn().Close(); err != nil {
-		t.Fatal(err)
-	}
-	close(busy.opened)
-	peertest.WaitFor(t, "the end of the connection", func() bool { got := s.Stats(); return got.Connections == 1 && got.Open == 0 })
-	if got := s.Stats(); got.Written != n || got.Received != n {
-		t.Errorf("the counts are %+v, want %d written", got, n)
-	}
+	receivers("tcp", serverTLS).LoseNothingOfWhoReadsNothing(t, clientTLS, wireLine+"\n")
 }
 
 func TestReceiver_shutdownOfNothingSucceedsEvenWithoutTime(t *testing.T) {

@@ -3,6 +3,7 @@ package socket_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -110,6 +111,37 @@ func (s *served) run(t testing.TB, serve func() error) {
 			t.Errorf("serving ended with %v, want ErrClosed", err)
 		}
 	})
+}
+
+// receivers makes receivers for the tests that are the same for all protocols,
+// without TLS if server is nil.
+func receivers(network string, server *tls.Config) peertest.Receivers {
+	return func(t testing.TB, h slog.Handler) peertest.Receiver {
+		var s *served
+		if r := (&socket.Receiver{Handler: h, TLS: server}); network == "udp" {
+			s = servePacket(t, r, network, "127.0.0.1:0")
+		} else {
+			s = serve(t, r)
+		}
+		return peertest.Receiver{
+			Shutdown: s.Shutdown,
+			Stats: func() peertest.ReceiverStats {
+				got := s.Stats()
+				return peertest.ReceiverStats{
+					Received: got.Received, Written: got.Written, Dropped: got.Dropped, Ignored: got.Ignored, Refused: got.Refused,
+					Connections: got.Connections, Open: got.Open,
+				}
+			},
+			Reported: s.errors.all,
+			Dial:     func() net.Conn { return dial(t, network, s.address) },
+			Send: func(records ...slog.Record) {
+				c := dial(t, network, s.address)
+				for _, r := range records {
+					c.send(fmt.Sprintf(`{"l":%d,"m":%q}`, r.Level, r.Message) + "\n")
+				}
+			},
+		}
+	}
 }
 
 // lines returns the records so far, as slog.JSONHandler prints them, without the

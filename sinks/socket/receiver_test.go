@@ -1,9 +1,7 @@
 package socket_test
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slogworks/slogworks"
-	"github.com/slogworks/slogworks/handlertest"
 	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/socket"
 )
@@ -350,36 +346,8 @@ func TestReceiver_talksTLS(t *testing.T) {
 }
 
 func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
-	t.Run("errors and panics are Dropped", func(t *testing.T) {
-		failed := errors.New("disk full")
-		rec := &handlertest.Recorder{Before: func(_ context.Context, b slogworks.Batch) error {
-			switch b.Items[0].Record.Message {
-			case "error":
-				return failed
-			case "panic":
-				panic("bad handler")
-			}
-			return nil
-		}}
-		s := serve(t, &socket.Receiver{Handler: rec})
-		dial(t, "tcp", s.address).send(`{"l":0,"m":"error"}` + "\n" + `{"l":0,"m":"panic"}` + "\n" + `{"l":0,"m":"fine"}` + "\n")
-		s.wait(t, 3)
-		if got := s.Stats(); got.Written != 1 || got.Dropped != 2 {
-			t.Errorf("the counts are %+v", got)
-		}
-		errs := s.errors.all()
-		var panicked *slogworks.PanicError
-		if len(errs) != 2 || !errors.Is(errs[0], failed) || !errors.As(errs[1], &panicked) {
-			t.Errorf("the errors are %v", errs)
-		}
-	})
-	t.Run("what it is not enabled for is Ignored", func(t *testing.T) {
-		s := serve(t, &socket.Receiver{Handler: &handlertest.Recorder{Level: slog.LevelWarn}})
-		dial(t, "tcp", s.address).send(`{"l":0,"m":"info"}` + "\n" + `{"l":4,"m":"warn"}` + "\n")
-		peertest.WaitFor(t, "both", func() bool { return s.Stats().Ignored+s.Stats().Written == 2 })
-		if got := s.Stats(); got.Ignored != 1 || got.Written != 1 || got.Received != 1 {
-			t.Errorf("the counts are %+v", got)
-		}
+	t.Run("errors and panics are Dropped, and what it is not enabled for is Ignored", func(t *testing.T) {
+		receivers("tcp", nil).CountWhatTheHandlerDoes(t)
 	})
 	t.Run("objects are counted", func(t *testing.T) {
 		s := serve(t, new(socket.Receiver))
@@ -402,120 +370,24 @@ func TestReceiver_nilHandlerPanics(t *testing.T) {
 
 func TestReceiver_shutdown(t *testing.T) {
 	t.Run("reads what has arrived", func(t *testing.T) {
-		began, proceed := make(chan struct{}, 1), make(chan struct{})
-		rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-			select {
-			case began <- struct{}{}:
-			default:
-			}
-			<-proceed
-			return nil
-		}}
-		s := serve(t, &socket.Receiver{Handler: rec})
-		c := dial(t, "tcp", s.address)
-		const n = 1000
-		c.send(strings.Repeat(wireLine+"\n", n))
-		<-began
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		close(proceed)
-		if err := <-done; err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != n || got.Open != 0 {
-			t.Errorf("the counts are %+v, want %d written", got, n)
-		}
+		receivers("tcp", nil).ReadWhatHasArrived(t, strings.Repeat(wireLine+"\n", 1000), 1000)
 	})
 	t.Run("reads the datagrams that have arrived", func(t *testing.T) {
-		s := servePacket(t, new(socket.Receiver), "udp", "127.0.0.1:0")
-		c := dial(t, "udp", s.address)
-		c.send(wireLine)
-		s.wait(t, 1)
-		for range 19 {
-			c.send(wireLine)
-		}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != 20 {
-			t.Errorf("the counts are %+v, want 20 written", got)
-		}
+		receivers("udp", nil).ReadTheDatagramsThatHaveArrived(t, wireLine)
 	})
 	t.Run("does not wait for one who never stops", func(t *testing.T) {
-		s := serve(t, new(socket.Receiver))
-		conn := dial(t, "tcp", s.address)
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				if _, err := conn.Write([]byte(wireLine + "\n")); err != nil {
-					return
-				}
-			}
-		}()
-		peertest.WaitFor(t, "records", func() bool { return s.Stats().Written > 0 })
-		ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		<-stopped
+		receivers("tcp", nil).DoNotWaitForOneWhoNeverStops(t, wireLine+"\n")
 	})
 	t.Run("says what it did not wait for", func(t *testing.T) {
-		proceed := make(chan struct{})
-		rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error { <-proceed; return nil }}
-		s := serve(t, &socket.Receiver{Handler: rec})
-		dial(t, "tcp", s.address).send(wireLine + "\n")
-		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		err := s.Shutdown(ctx)
-		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 connections") {
-			t.Errorf("Shutdown returned %v", err)
-		}
-		close(proceed)
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("the second Shutdown: %v", err)
-		}
+		receivers("tcp", nil).SayWhatTheyDidNotWaitFor(t, wireLine+"\n", "1 connections")
 	})
 	t.Run("is for good", func(t *testing.T) {
-		r := &socket.Receiver{Handler: slog.DiscardHandler}
-		if err := errors.Join(r.Close(), r.Close()); err != nil {
-			t.Error(err)
-		}
-		l := listen(t, "tcp", "127.0.0.1:0")
-		if err := r.Serve(l); !errors.Is(err, socket.ErrClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the listener is open: %v", err)
-		}
-		p, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.ServePacket(p); !errors.Is(err, socket.ErrClosed) {
-			t.Errorf("ServePacket returned %v", err)
-		}
+		peertest.IsClosedForGood(t, &socket.Receiver{Handler: slog.DiscardHandler}, socket.ErrClosed)
 	})
 }
 
 func TestReceiver_returnsTheErrorOfItsListener(t *testing.T) {
-	r := &socket.Receiver{Handler: slog.DiscardHandler}
-	l := listen(t, "tcp", "127.0.0.1:0")
-	_ = l.Close()
-	if err := r.Serve(l); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Serve returned %v", err)
-	}
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = p.Close()
-	if err := r.ServePacket(p); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("ServePacket returned %v", err)
-	}
-	_ = r.Close()
+	peertest.ReturnsTheErrorOfItsListener(t, &socket.Receiver{Handler: slog.DiscardHandler})
 }
 
 func TestReceiver_acknowledges(t *testing.T) {

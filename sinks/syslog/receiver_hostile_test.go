@@ -1,8 +1,6 @@
 package syslog_test
 
 import (
-	"crypto/tls"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slogworks/slogworks/internal/peertest"
 	"github.com/slogworks/slogworks/sinks/syslog"
 )
 
@@ -114,59 +111,12 @@ func TestReceiver_takesWhatIsLong(t *testing.T) {
 func TestReceiver_overTLS(t *testing.T) {
 	serverTLS, clientTLS := loopback()
 	t.Run("refuses nobody who has said nothing", func(t *testing.T) {
-		s := receiveStream(t, &syslog.Receiver{TLS: serverTLS})
-		speak(t, "tcp", s.address)
-		_ = speak(t, "tcp", s.address).Close()
-		peertest.WaitFor(t, "both", func() bool { got := s.Stats(); return got.Connections == 2 && got.Open == 1 })
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Received != 0 {
-			t.Errorf("the counts are %+v", got)
-		}
+		receivers("tcp", serverTLS).RefuseNobodyWhoHasSaidNothing(t)
 	})
 	t.Run("reads in a Shutdown what has arrived", func(t *testing.T) {
-		s := receiveStream(t, &syslog.Receiver{TLS: serverTLS})
-		conn, err := tls.Dial("tcp", s.address, clientTLS)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		const n = 500
-		for i := range n {
-			if _, err := io.WriteString(conn, countOctets(fmt.Sprintf("<14>%d", i))); err != nil {
-				t.Fatal(err)
-			}
-		}
-		peertest.WaitFor(t, "the connection", func() bool { return s.Stats().Open == 1 })
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != n {
-			t.Errorf("the counts are %+v, want %d written", got, n)
-		}
+		receivers("tcp", serverTLS).ReadWhatHasArrivedOverTLS(t, clientTLS, countOctets("<14>a"))
 	})
 	t.Run("loses nothing of who reads nothing", func(t *testing.T) {
-		h := newBusy()
-		s := receiveStream(t, &syslog.Receiver{Handler: h, TLS: serverTLS})
-		conn, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: clientTLS.RootCAs, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		const n = 100
-		for range n {
-			if _, err := io.WriteString(conn, countOctets("<14>a")); err != nil {
-				t.Fatal(err)
-			}
-			peertest.WaitFor(t, "the first record", func() bool { return h.in.Load() == 1 })
-		}
-		if err := conn.NetConn().Close(); err != nil {
-			t.Fatal(err)
-		}
-		close(h.freed)
-		peertest.WaitFor(t, "the end of the connection", func() bool { return s.Stats().Open == 0 })
-		if got := s.Stats(); got.Written != n || got.Received != n {
-			t.Errorf("the counts are %+v, want %d written", got, n)
-		}
+		receivers("tcp", serverTLS).LoseNothingOfWhoReadsNothing(t, clientTLS, countOctets("<14>a"))
 	})
 }

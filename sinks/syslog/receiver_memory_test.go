@@ -1,33 +1,9 @@
 package syslog_test
 
 import (
-	"context"
-	"log/slog"
-	"net"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-
-	"github.com/slogworks/slogworks/internal/peertest"
-	"github.com/slogworks/slogworks/sinks/syslog"
 )
-
-// busy is a handler that holds everybody until it is freed.
-type busy struct {
-	peertest.Discard
-	in    *atomic.Int64
-	freed chan struct{}
-}
-
-func newBusy() busy { return busy{in: new(atomic.Int64), freed: make(chan struct{})} }
-
-func (h busy) Handle(_ context.Context, r slog.Record) error {
-	h.in.Add(1)
-	<-h.freed
-	runtime.KeepAlive(r)
-	return nil
-}
 
 // The handler is busy, and as many peers as there may be have sent what becomes
 // long, or is not complete.
@@ -35,8 +11,7 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's memory counts too")
 	}
-	const peers, limit = 256, 64 << 20
-	for name, attack := range map[string]string{
+	receivers("tcp", nil).BoundTheirMemoryBehindABusyHandler(t, 256, 64<<20, map[string]string{
 		"nothing":                         "",
 		"a length":                        "1048576 ",
 		"many parameters":                 countOctets("<14>1 - - - - - [a" + strings.Repeat(` b=""`, 3200) + "]"),
@@ -52,17 +27,5 @@ func TestReceiver_boundsItsMemoryBehindABusyHandler(t *testing.T) {
 		"many short messages":             strings.Repeat(countOctets("<14>x"), 10_000),
 		"many parameters, a long one":     countOctets("<14>1 - - - - - [a" + strings.Repeat(` b=""`, 4000) + "]" + strings.Repeat("x", 1<<20-30_000)),
 		"many groups, and a long message": countOctets("<14>1 - - - - - [slog@32473" + strings.Repeat(` a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a="" b=""`, 2000) + "]" + strings.Repeat("x", 900_000)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			text := []byte(attack)
-			heap := peertest.NewHeap()
-			h := newBusy()
-			s := receiveStream(t, &syslog.Receiver{Handler: h, MaxConns: peers})
-			sending := peertest.Flood(t, peers, func() net.Conn { return speak(t, "tcp", s.address) }, text)
-			heap.MeasureWhileBusy(t, peers, h.in, sending)
-			heap.AtMost(t, limit)
-			close(h.freed)
-			sending.Wait()
-		})
-	}
+	})
 }

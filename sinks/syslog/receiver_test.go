@@ -69,6 +69,38 @@ func receivePackets(t testing.TB, r *syslog.Receiver, network, address string) *
 	return s
 }
 
+// receivers makes receivers for the tests that are the same for all protocols,
+// without TLS if server is nil.
+func receivers(network string, server *tls.Config) peertest.Receivers {
+	return func(t testing.TB, h slog.Handler) peertest.Receiver {
+		var s *receiving
+		if r := (&syslog.Receiver{Handler: h, MaxConns: 256, TLS: server}); network == "udp" {
+			s = receivePackets(t, r, network, "127.0.0.1:0")
+		} else {
+			s = receiveStream(t, r)
+		}
+		return peertest.Receiver{
+			Shutdown: s.Shutdown,
+			Stats: func() peertest.ReceiverStats {
+				got := s.Stats()
+				return peertest.ReceiverStats{
+					Received: got.Received, Written: got.Written, Dropped: got.Dropped, Ignored: got.Ignored, Refused: got.Refused,
+					Connections: got.Connections, Open: got.Open,
+				}
+			},
+			Reported: s.reported,
+			Dial:     func() net.Conn { return speak(t, network, s.address) },
+			Send: func(records ...slog.Record) {
+				c := speak(t, network, s.address)
+				for _, r := range records {
+					severity := map[slog.Level]int{slog.LevelInfo: 6, slog.LevelDebug: 7}[r.Level]
+					c.say(countOctets(fmt.Sprintf("<%d>%s", 8+severity, r.Message)))
+				}
+			},
+		}
+	}
+}
+
 // run serves until the end of the test, when the counts must be true.
 func (s *receiving) run(t testing.TB, serve func() error) {
 	ended := make(chan error, 1)
@@ -388,26 +420,7 @@ func TestReceiver_talksTLS(t *testing.T) {
 }
 
 func TestReceiver_countsWhatTheHandlerDoes(t *testing.T) {
-	failed := errors.New("disk full")
-	rec := &handlertest.Recorder{Level: slog.LevelInfo, Before: func(_ context.Context, b slogworks.Batch) error {
-		switch b.Items[0].Record.Message {
-		case "error":
-			return failed
-		case "panic":
-			panic("bad handler")
-		}
-		return nil
-	}}
-	s := receiveStream(t, &syslog.Receiver{Handler: rec})
-	speak(t, "tcp", s.address).say(countOctets("<14>error", "<14>panic", "<15>debug", "<14>fine"))
-	peertest.WaitFor(t, "all", func() bool { return s.Stats().Written == 1 })
-	if got := s.Stats(); got.Dropped != 2 || got.Ignored != 1 || got.Received != 3 {
-		t.Errorf("the counts are %+v", got)
-	}
-	var panicked *slogworks.PanicError
-	if errs := s.reported(); len(errs) != 2 || !errors.Is(errs[0], failed) || !errors.As(errs[1], &panicked) {
-		t.Errorf("the errors are %v", errs)
-	}
+	receivers("tcp", nil).CountWhatTheHandlerDoes(t)
 }
 
 func TestReceiver_nilHandlerPanics(t *testing.T) {
@@ -428,123 +441,24 @@ func TestReceiver_nilHandlerPanics(t *testing.T) {
 
 func TestReceiver_shutdown(t *testing.T) {
 	t.Run("reads what has arrived", func(t *testing.T) {
-		began, proceed := make(chan struct{}, 1), make(chan struct{})
-		rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-			select {
-			case began <- struct{}{}:
-			default:
-			}
-			<-proceed
-			return nil
-		}}
-		s := receiveStream(t, &syslog.Receiver{Handler: rec})
-		c := speak(t, "tcp", s.address)
-		const n = 1000
-		c.say(strings.Repeat("<14>message\x00", n) + "<14>the last, without end")
-		<-began
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		close(proceed)
-		if err := <-done; err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != n+1 || got.Open != 0 {
-			t.Errorf("the counts are %+v, want %d written", got, n+1)
-		}
+		receivers("tcp", nil).ReadWhatHasArrived(t, strings.Repeat("<14>message\x00", 1000)+"<14>the last, without end", 1001)
 	})
 	t.Run("reads the datagrams that have arrived", func(t *testing.T) {
-		s := receivePackets(t, new(syslog.Receiver), "udp", "127.0.0.1:0")
-		c := speak(t, "udp", s.address)
-		c.say("<14>a")
-		s.await(t, 1)
-		for range 19 {
-			c.say("<14>b")
-		}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if got := s.Stats(); got.Written != 20 {
-			t.Errorf("the counts are %+v, want 20 written", got)
-		}
+		receivers("udp", nil).ReadTheDatagramsThatHaveArrived(t, "<14>a")
 	})
 	t.Run("does not wait for one who never stops", func(t *testing.T) {
-		s := receiveStream(t, &syslog.Receiver{Handler: slog.NewJSONHandler(io.Discard, nil)})
-		c := speak(t, "tcp", s.address)
-		many := []byte(strings.Repeat(countOctets("<14>"+strings.Repeat("x", 1000)), 1000))
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				if _, err := c.Write(many); err != nil {
-					return
-				}
-			}
-		}()
-		peertest.WaitFor(t, "records", func() bool { return s.Stats().Received > 0 })
-		ctx, cancel := context.WithTimeout(t.Context(), peertest.Patience)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		<-stopped
+		receivers("tcp", nil).DoNotWaitForOneWhoNeverStops(t, strings.Repeat(countOctets("<14>"+strings.Repeat("x", 1000)), 1000))
 	})
 	t.Run("says what it did not wait for", func(t *testing.T) {
-		began, proceed := make(chan struct{}, 1), make(chan struct{})
-		rec := &handlertest.Recorder{Before: func(context.Context, slogworks.Batch) error {
-			began <- struct{}{}
-			<-proceed
-			return nil
-		}}
-		s := receiveStream(t, &syslog.Receiver{Handler: rec})
-		speak(t, "tcp", s.address).say(countOctets("<14>a"))
-		<-began
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 connections") {
-			t.Errorf("Shutdown returned %v", err)
-		}
-		close(proceed)
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("the second Shutdown: %v", err)
-		}
+		receivers("tcp", nil).SayWhatTheyDidNotWaitFor(t, countOctets("<14>a"), "1 connections")
 	})
 	t.Run("is for good", func(t *testing.T) {
-		r := &syslog.Receiver{Handler: slog.DiscardHandler}
-		if err := errors.Join(r.Close(), r.Close()); err != nil {
-			t.Error(err)
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Serve(l); err != syslog.ErrClosed {
-			t.Errorf("Serve returned %v", err)
-		}
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the listener is open: %v", err)
-		}
+		peertest.IsClosedForGood(t, &syslog.Receiver{Handler: slog.DiscardHandler}, syslog.ErrClosed)
 	})
 }
 
 func TestReceiver_returnsTheErrorOfItsListener(t *testing.T) {
-	r := &syslog.Receiver{Handler: slog.DiscardHandler}
-	defer r.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	if err := r.Serve(l); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Serve returned %v", err)
-	}
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = p.Close()
-	if err := r.ServePacket(p); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("ServePacket returned %v", err)
-	}
+	peertest.ReturnsTheErrorOfItsListener(t, &syslog.Receiver{Handler: slog.DiscardHandler})
 }
 
 // Whatever a record holds, it arrives as one, by every way.
