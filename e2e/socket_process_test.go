@@ -231,7 +231,7 @@ func TestReceiver_killedInMidStreamLosesNothing(t *testing.T) {
 	<-logging
 	s.end()
 	stats := p.end()
-	seen := readNumbered(t, path)
+	seen := readNumbered(t, path, kills)
 	twice := 0
 	for i := range records {
 		times := seen[numbered{1, i}]
@@ -302,7 +302,7 @@ func TestReceiver_hangsAndNobodyWaitsForIt(t *testing.T) {
 	p.signal(syscall.SIGCONT)
 	s.end()
 	stats := p.end()
-	seen := readNumbered(t, path)
+	seen := readNumbered(t, path, 0)
 	delete(seen, numbered{}) // those of direct
 	for i := range records {
 		if times := seen[numbered{1, i}]; times != 1 {

@@ -35,7 +35,10 @@ type numbered struct{ Sender, N int }
 
 // readNumbered returns how often the records are in a file, and fails the test
 // for what is no line of JSON.
-func readNumbered(t *testing.T, path string) map[numbered]int {
+//
+// A process that is killed in the midst of write(2) may leave the beginning of a
+// line, which the next one ends: of such there are at most kills.
+func readNumbered(t *testing.T, path string, kills int) map[numbered]int {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -47,7 +50,10 @@ func readNumbered(t *testing.T, path string) map[numbered]int {
 	for lines.Scan() {
 		var n numbered
 		if err := json.Unmarshal(lines.Bytes(), &n); err != nil {
-			t.Fatalf("%v: %s", err, lines.Bytes())
+			if kills--; kills < 0 {
+				t.Fatalf("%v: %s", err, lines.Bytes())
+			}
+			continue
 		}
 		seen[n]++
 	}
@@ -92,7 +98,7 @@ func TestReceiver_gathersManySendersInOneFile(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Error(err)
 	}
-	seen := readNumbered(t, path)
+	seen := readNumbered(t, path, 0)
 	for s := range senders {
 		for i := range each {
 			if times := seen[numbered{s, i}]; times != 1 {
